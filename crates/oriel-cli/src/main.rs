@@ -1,0 +1,2 @@
+//! The `oriel` binary.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Installations, grants, configuration and dispatch.

@@ -1,0 +1,62 @@
+//! The audit log: who changed what, in a chain of hashes that shows tampering.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::digest::Digest;
+use crate::id::{AuditId, TenantId};
+use crate::time::Timestamp;
+
+/// One line of a tenant's audit log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct AuditEntry {
+    /// Its id.
+    pub id: AuditId,
+    /// Its place in the tenant's chain, from 1 without gaps.
+    pub sequence: u64,
+    /// When it happened.
+    pub at: Timestamp,
+    /// Who did it: a key's id, `system`, or `extension:NAME`.
+    pub actor: String,
+    /// What was done, such as `extension.install`.
+    pub action: String,
+    /// To what, such as an installation's id.
+    pub subject: String,
+    /// Particulars. Never holds a secret.
+    pub details: Value,
+    /// [`AuditEntry::hash`] of the entry before; of the tenant's id alone for the first.
+    pub previous: Digest,
+    /// Digest of everything above.
+    pub hash: Digest,
+}
+
+impl AuditEntry {
+    /// The digest that `hash` must hold: SHA-256 over the tenant's id and the fields above it, each preceded by its length, so
+    /// that no two entries share a text.
+    #[must_use]
+    pub fn compute_hash(&self, tenant: TenantId) -> Digest {
+        let mut text = Vec::with_capacity(256);
+        let mut add = |part: &[u8]| {
+            text.extend_from_slice(&(part.len() as u64).to_be_bytes());
+            text.extend_from_slice(part);
+        };
+        add(self.id.to_string().as_bytes());
+        add(tenant.to_string().as_bytes());
+        add(&self.sequence.to_be_bytes());
+        add(&self.at.millis().to_be_bytes());
+        add(self.actor.as_bytes());
+        add(self.action.as_bytes());
+        add(self.subject.as_bytes());
+        add(self.details.to_string().as_bytes());
+        add(self.previous.bytes());
+        Digest::of(&text)
+    }
+
+    /// The `previous` of a tenant's first entry.
+    #[must_use]
+    pub fn root(tenant: TenantId) -> Digest {
+        Digest::of(tenant.to_string().as_bytes())
+    }
+}

@@ -1,0 +1,86 @@
+//! A release installed for a tenant.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::digest::Digest;
+use crate::id::{InstallationId, TenantId};
+use crate::limits::LimitsRequest;
+use crate::manifest::Manifest;
+use crate::name::ExtensionName;
+use crate::permissions::Permissions;
+use crate::time::Timestamp;
+
+/// Whether an installation answers calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum InstallationState {
+    /// It answers calls.
+    Enabled,
+    /// An administrator switched it off; calls are refused with `extension.disabled`.
+    Disabled,
+    /// Its permissions wait for an administrator's consent; it has never answered a call.
+    PendingConsent,
+}
+
+/// A release as the platform keeps it: its manifest and where its bytes are.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Release {
+    /// The checked manifest.
+    pub manifest: Manifest,
+    /// Digest of the package file, its key in the blob store.
+    pub package: Digest,
+    /// Digest of the component inside it, its key in the code cache.
+    pub component: Digest,
+    /// Length of the package file in bytes.
+    pub size: u64,
+}
+
+/// An installation: which release runs for a tenant, what it may do and how it is configured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Installation {
+    /// Its id.
+    pub id: InstallationId,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// The extension's name; one installation per name and tenant.
+    pub name: ExtensionName,
+    /// Whether it answers calls.
+    pub state: InstallationState,
+    /// The release that runs.
+    pub release: Release,
+    /// What `release` may do.
+    pub grant: Permissions,
+    /// The release that ran before, for rolling back, with its grant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<FormerRelease>,
+    /// A release that wants more than the grant and waits for consent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending: Option<Release>,
+    /// The configuration; secrets inside it are sealed (see `oriel-extensions`' configuration module).
+    pub config: Value,
+    /// Limits that the administrator set; they win over the manifest's.
+    #[serde(default)]
+    pub limits: LimitsRequest,
+    /// Counts changes; the ETag of the API and the guard of concurrent changes.
+    pub revision: u64,
+    /// When it was installed.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// What a rollback returns to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FormerRelease {
+    /// The release.
+    pub release: Release,
+    /// What it was allowed to do.
+    pub grant: Permissions,
+    /// Its configuration at the time.
+    pub config: Value,
+}

@@ -1,0 +1,32 @@
+//! The words of the platform, as types: ids, names, the manifest, permissions and limits, tasks and
+//! executions, installations, principals, error codes.
+//!
+//! Everything here is plain data with pure functions. There is deliberately no I/O, no clock, no async and
+//! no type of a database, web framework or sandbox: every other crate builds on this one, so this one builds
+//! on nothing of ours.
+//!
+//! Start reading at [`manifest::Manifest`] (what an author writes), then [`installation::Installation`] (what
+//! a tenant has) and [`execution::Execution`] (what a call leaves behind). Every error that a user can meet
+//! has an [`ErrorCode`].
+
+pub mod access;
+pub mod audit;
+pub mod contribution;
+pub mod digest;
+mod error_code;
+pub mod execution;
+pub mod id;
+pub mod installation;
+pub mod limits;
+pub mod log;
+pub mod manifest;
+pub mod name;
+pub mod page;
+pub mod permissions;
+pub mod schema;
+pub mod task;
+pub mod time;
+
+pub use digest::Digest;
+pub use error_code::{Blame, Coded, ErrorCode};
+pub use time::Timestamp;

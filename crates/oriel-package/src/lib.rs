@@ -1,0 +1,1 @@
+//! Packs and unpacks .oriel files: OCI image layout, reproducible, hostile-proof.

@@ -1,0 +1,1 @@
+//! Runs components: engine, code cache, instance pools, limits, host interfaces.

@@ -1,0 +1,1 @@
+//! Tasks, executions, batches and streams.
