@@ -4,11 +4,14 @@
 //! The body is a ULID (48 bits of milliseconds, 80 random bits, 26 characters of lower-case Crockford
 //! base 32; <https://github.com/ulid/spec>), so ids sort by the time they were made.
 
+use std::cell::Cell;
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use ulid::Ulid;
+
+use crate::time::Timestamp;
 
 /// A text that is not an id of the wanted kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -22,6 +25,30 @@ pub struct IdError {
     pub prefix: &'static str,
 }
 
+/// A new ULID for `now`. Within one thread ULIDs of one millisecond count up, so that they sort in the order in
+/// which they were made; between threads only the millisecond orders them. Not a secret.
+#[must_use]
+pub fn next_ulid(now: Timestamp) -> Ulid {
+    thread_local! {
+        static LAST: Cell<Ulid> = const { Cell::new(Ulid::nil()) };
+    }
+    let ms = u64::try_from(now.millis()).unwrap_or(0);
+    let last = LAST.get();
+    let next = match last.increment() {
+        // A clock that stands still or steps back a little must not break the order.
+        Ok(next) if last.timestamp_ms() >= ms && last.timestamp_ms() < ms + 10_000 => next,
+        _ => Ulid::from_parts(ms, random_80_bits()),
+    };
+    LAST.set(next);
+    next
+}
+
+fn random_80_bits() -> u128 {
+    let (high, low): (u16, u64) = (rand::random(), rand::random());
+    // The top bit stays clear so that there is room to count up.
+    (u128::from(high >> 1) << 64) | u128::from(low)
+}
+
 macro_rules! id_type {
     ($(#[$doc:meta])* $name:ident, $prefix:literal, $what:literal) => {
         $(#[$doc])*
@@ -32,7 +59,13 @@ macro_rules! id_type {
             /// The text before the underscore.
             pub const PREFIX: &'static str = $prefix;
 
-            /// Wraps a ULID made elsewhere; services make ids through their id generator.
+            /// A new id for `now`; see [`next_ulid`].
+            #[must_use]
+            pub fn new(now: Timestamp) -> Self {
+                Self(next_ulid(now))
+            }
+
+            /// Wraps a ULID made elsewhere.
             #[must_use]
             pub const fn from_ulid(ulid: Ulid) -> Self {
                 Self(ulid)

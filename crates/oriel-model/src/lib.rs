@@ -1,7 +1,7 @@
 //! The words of the platform, as types: ids, names, the manifest, permissions and limits, tasks and
 //! executions, installations, principals, error codes.
 //!
-//! Everything here is plain data with pure functions. There is deliberately no I/O, no clock, no async and
+//! Everything here is plain data with pure functions. There is deliberately no I/O, no async and
 //! no type of a database, web framework or sandbox: every other crate builds on this one, so this one builds
 //! on nothing of ours.
 //!

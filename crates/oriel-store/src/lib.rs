@@ -1,1 +1,75 @@
-//! Storage ports: one small object-safe trait per aggregate, the in-memory adapter and the conformance suite.
+//! Storage ports: small object-safe traits, one per aggregate, that services use and adapters implement.
+//!
+//! What lives here: the traits and their records, `memory` (the adapter for tests and `oriel test`), and
+//! `conformance` (feature of the same name), the suite that every adapter passes.
+//! What may not: SQL, files, clocks (each method that needs the time is told it), and any rule of a service.
+//!
+//! Three rules hold for every method:
+//! - The tenant comes first, and no method answers or changes another tenant's data.
+//! - A method that changes something that people manage takes the [`NewAudit`] entry that tells of it and
+//!   commits both in one transaction, so that no change goes unrecorded and no record lies.
+//! - `Ok` means committed. What a power loss can take is the adapter's documented choice.
+//!
+//! Start reading at [`Stores`].
+
+mod audit;
+mod blobs;
+mod error;
+mod executions;
+mod idempotency;
+mod installations;
+mod key_value;
+mod keys;
+mod logs;
+mod tasks;
+mod tenants;
+
+use std::sync::Arc;
+
+pub use self::audit::{AuditLog, NewAudit};
+pub use self::blobs::Blobs;
+pub use self::error::StoreError;
+pub use self::executions::{Batch, BatchState, Batches, Executions, Segment, SegmentFilter, SegmentHead};
+pub use self::idempotency::{Begin, Idempotency, StoredReply};
+pub use self::installations::Installations;
+pub use self::key_value::{KeyValue, KvEntry, KvPage, KvQuota, KvScope};
+pub use self::keys::{Keys, StoredKey};
+pub use self::logs::{LogFilter, Logs, NewLogLine};
+pub use self::tasks::Tasks;
+pub use self::tenants::Tenants;
+
+/// The answer of every method.
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// One handle for each aggregate; cheap to clone. The composition root builds it, services take what they need.
+#[derive(Clone)]
+pub struct Stores {
+    /// Tenants.
+    pub tenants: Arc<dyn Tenants>,
+    /// API keys.
+    pub keys: Arc<dyn Keys>,
+    /// The audit log.
+    pub audit: Arc<dyn AuditLog>,
+    /// Installations and the releases that they run.
+    pub installations: Arc<dyn Installations>,
+    /// Package files by digest.
+    pub blobs: Arc<dyn Blobs>,
+    /// What guests keep in `key-value`.
+    pub key_value: Arc<dyn KeyValue>,
+    /// Tasks.
+    pub tasks: Arc<dyn Tasks>,
+    /// Execution records.
+    pub executions: Arc<dyn Executions>,
+    /// Batches and their progress.
+    pub batches: Arc<dyn Batches>,
+    /// Log lines of extensions.
+    pub logs: Arc<dyn Logs>,
+    /// Replies kept for idempotency keys.
+    pub idempotency: Arc<dyn Idempotency>,
+}
+
+impl std::fmt::Debug for Stores {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Stores")
+    }
+}
