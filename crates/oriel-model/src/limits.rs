@@ -90,7 +90,7 @@ impl fmt::Display for TimeSpan {
 }
 
 macro_rules! amount_serde {
-    ($name:ident, $expects:literal, $pattern:literal, $example:literal, $from_number:expr) => {
+    ($name:ident, $expects:literal, $types:tt, $pattern:literal, $example:literal, $from_number:expr) => {
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 fmt::Display::fmt(self, f)
@@ -137,7 +137,7 @@ macro_rules! amount_serde {
                 stringify!($name).into()
             }
             fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-                schemars::json_schema!({ "type": "string", "pattern": $pattern, "examples": [$example] })
+                schemars::json_schema!({ "type": $types, "pattern": $pattern, "minimum": 0, "examples": [$example] })
             }
         }
 
@@ -160,11 +160,19 @@ macro_rules! amount_serde {
 amount_serde!(
     ByteSize,
     "a size such as \"64MiB\"",
+    ["string", "integer"],
     "^[0-9]+ ?(B|kB|KiB|MB|MiB|GB|GiB)?$",
     "64MiB",
     |n| Some(ByteSize(n))
 );
-amount_serde!(TimeSpan, "a span of time such as \"5s\"", "^[0-9]+ ?(ms|s|m|h)$", "5s", |_| None);
+amount_serde!(
+    TimeSpan,
+    "a span of time such as \"5s\"",
+    "string",
+    "^[0-9]+ ?(ms|s|m|h)$",
+    "5s",
+    |_| None
+);
 
 macro_rules! limits {
     ($($(#[$doc:meta])* $field:ident: $type:ty = $default:expr, max $max:expr;)*) => {

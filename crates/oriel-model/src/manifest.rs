@@ -4,16 +4,27 @@
 //! file reference in the author's TOML (a schema in its own file) is already resolved. [`parse`] reads the TOML
 //! and answers every problem at once, each with its line, column and mend.
 
+mod build;
+mod check;
 mod diagnostic;
+mod document;
+mod hint;
 mod parse;
+mod read;
+mod report;
+mod shape;
+mod structure;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use self::build::{Build, Engine, Language};
+pub use self::check::Problem;
 pub use self::diagnostic::{Diagnostic, Diagnostics};
-pub use self::parse::{json_schema, parse};
+pub use self::parse::{Resolve, parse, parse_bytes, parse_project};
+pub use self::shape::json_schema;
 use crate::contribution::{Contribution, ContributionKind};
 use crate::limits::LimitsRequest;
 use crate::name::{ContributionName, ExtensionName, PublisherName};
@@ -21,6 +32,25 @@ use crate::permissions::Permissions;
 
 /// The guest API's version that this build speaks. A manifest's `host_api` must accept it.
 pub const HOST_API: semver::Version = semver::Version::new(0, 1, 0);
+
+/// The name of the manifest's file.
+pub const FILE_NAME: &str = "extension.toml";
+/// The longest manifest text that is read, in bytes.
+pub const MAX_BYTES: usize = 64 << 10;
+/// The longest description, in characters.
+pub const MAX_DESCRIPTION: usize = 500;
+/// The most programs in one extension.
+pub const MAX_PROGRAMS: usize = 256;
+/// The most tags.
+pub const MAX_TAGS: usize = 10;
+/// The longest tag, in characters.
+pub const MAX_TAG: usize = 32;
+/// The most hosts or networks that a manifest may ask for.
+pub const MAX_HOSTS: usize = 256;
+/// The most dependencies.
+pub const MAX_DEPENDENCIES: usize = 64;
+/// The links that a manifest may give.
+pub const LINKS: [&str; 4] = ["homepage", "repository", "documentation", "issues"];
 
 /// A checked manifest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::error_code::{Coded, ErrorCode};
+
 /// One problem at one place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -27,6 +29,19 @@ pub struct Diagnostics {
     pub file: String,
     /// The problems.
     pub items: Vec<Diagnostic>,
+    /// [`ErrorCode::HostApiUnsupported`] when the guest API's version is all that is wrong, otherwise
+    /// [`ErrorCode::ManifestInvalid`].
+    pub code: ErrorCode,
+}
+
+impl Coded for Diagnostics {
+    fn code(&self) -> ErrorCode {
+        self.code
+    }
+
+    fn places(&self) -> Option<serde_json::Value> {
+        serde_json::to_value(&self.items).ok()
+    }
 }
 
 impl fmt::Display for Diagnostics {

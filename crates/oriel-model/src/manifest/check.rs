@@ -1,0 +1,348 @@
+//! What a manifest's values must be beyond their types. The TOML parser asks these questions with a place in
+//! the text at hand; [`Manifest::problems`] asks them of a manifest that came in a package.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::structure::short;
+use super::{HOST_API, LINKS, MAX_DEPENDENCIES, MAX_DESCRIPTION, MAX_HOSTS, MAX_PROGRAMS, MAX_TAG, MAX_TAGS, Manifest};
+use crate::error_code::ErrorCode;
+use crate::limits::{Limits, LimitsRequest};
+use crate::name::ExtensionName;
+use crate::schema::{Schema, SchemaError};
+
+/// One thing wrong with one value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Complaint {
+    pub(super) message: String,
+    pub(super) help: Option<String>,
+    pub(super) code: ErrorCode,
+    /// Byte offset within the text that it is about.
+    pub(super) at: Option<usize>,
+}
+
+impl Complaint {
+    pub(super) fn new(message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            help: Some(help.into()),
+            code: ErrorCode::ManifestInvalid,
+            at: None,
+        }
+    }
+}
+
+/// A problem of a manifest outside of a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Which value, such as `license` or `programs[2].inputSchema`.
+    pub path: String,
+    /// What is wrong with it.
+    pub message: String,
+    /// [`ErrorCode::ManifestInvalid`] or [`ErrorCode::HostApiUnsupported`].
+    pub code: ErrorCode,
+}
+
+pub(super) fn name(name: &ExtensionName) -> Option<Complaint> {
+    (name.as_str() == "oriel").then(|| Complaint::new("the name `oriel` is reserved", "choose another name, such as `oriel-notes`"))
+}
+
+pub(super) fn version(version: &semver::Version) -> Option<Complaint> {
+    if !version.build.is_empty() {
+        let mut plain = version.clone();
+        plain.build = semver::BuildMetadata::EMPTY;
+        return Some(Complaint::new(
+            "a version cannot carry build metadata: two releases must differ in what orders them",
+            format!("write `version = \"{plain}\"`"),
+        ));
+    }
+    (version.to_string().len() > 64).then(|| Complaint::new("the version has more than 64 characters", "shorten the pre-release part"))
+}
+
+pub(super) fn description(text: &str) -> Option<Complaint> {
+    let length = text.chars().count();
+    if text.trim().is_empty() {
+        return Some(Complaint::new(
+            "the description is empty",
+            "say in one or two sentences what the extension does",
+        ));
+    }
+    if length > MAX_DESCRIPTION {
+        return Some(Complaint::new(
+            format!("the description has {length} characters; at most {MAX_DESCRIPTION} are accepted"),
+            "keep one or two sentences and move the rest to README.md",
+        ));
+    }
+    control(text)
+}
+
+/// Descriptions are printed in terminals and logs.
+fn control(text: &str) -> Option<Complaint> {
+    text.chars()
+        .any(|c| c.is_control() && c != '\n' && c != '\t')
+        .then(|| Complaint::new("the description holds control characters", "remove them"))
+}
+
+pub(super) fn program_description(text: &str) -> Option<Complaint> {
+    if text.chars().count() > MAX_DESCRIPTION {
+        return Some(Complaint::new(
+            format!("the description has more than {MAX_DESCRIPTION} characters"),
+            "keep one line and move the rest to README.md",
+        ));
+    }
+    control(text)
+}
+
+pub(super) fn license(text: &str) -> Option<Complaint> {
+    if text.len() > 256 {
+        return Some(Complaint::new(
+            "the licence has more than 256 characters",
+            "name licences by their SPDX identifiers",
+        ));
+    }
+    let error = spdx::Expression::parse(text).err()?;
+    let part = text.get(error.span.clone()).unwrap_or(text);
+    let meant = spdx::imprecise_license_id(part.trim())
+        .map(|(license, _)| license.name)
+        .or_else(|| super::hint::nearest(part, spdx::identifiers::LICENSES.iter().map(|license| license.name)));
+    Some(Complaint {
+        at: Some(error.span.start),
+        ..Complaint::new(
+            format!("`{}` is not an SPDX licence expression: {}", short(text), error.reason),
+            meant.map_or_else(
+                || {
+                    "write an identifier from https://spdx.org/licenses, such as `Apache-2.0`, or `LicenseRef-NAME` for one of your own"
+                        .to_owned()
+                },
+                |meant| format!("did you mean `{meant}`?"),
+            ),
+        )
+    })
+}
+
+pub(super) fn host_api(range: &semver::VersionReq) -> Option<Complaint> {
+    (!range.matches(&HOST_API)).then(|| Complaint {
+        code: ErrorCode::HostApiUnsupported,
+        ..Complaint::new(
+            format!("the extension wants guest API `{range}`, but this build speaks {HOST_API}"),
+            format!(
+                "write `host_api = \"^{}.{}\"` after building with a kit for it",
+                HOST_API.major, HOST_API.minor
+            ),
+        )
+    })
+}
+
+pub(super) fn tag(text: &str) -> Option<Complaint> {
+    let good = text.len() <= MAX_TAG && text.parse::<ExtensionName>().is_ok();
+    (!good).then(|| {
+        Complaint::new(
+            format!("`{}` is not a valid tag", short(text)),
+            format!("use 1 to {MAX_TAG} characters of a-z, 0-9 and single `-` inside, starting with a letter"),
+        )
+    })
+}
+
+pub(super) fn too_many(what: &str, count: usize, most: usize) -> Option<Complaint> {
+    (count > most).then(|| Complaint::new(format!("there are {count} {what}; at most {most} are accepted"), "remove some"))
+}
+
+pub(super) fn link(url: &url::Url) -> Option<Complaint> {
+    if !matches!(url.scheme(), "https" | "http") {
+        return Some(Complaint::new(
+            format!("a link must be http or https, not `{}`", short(url.scheme())),
+            "write a URL such as `https://example.com/project`",
+        ));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Some(Complaint::new(
+            "a link cannot carry a user or password",
+            "remove what stands before the `@`",
+        ));
+    }
+    (url.as_str().len() > 512).then(|| Complaint::new("the link has more than 512 characters", "shorten it"))
+}
+
+/// What one axis of `[limits]` may not be. Zero is a sensible answer for some (no queue, no requests) and
+/// makes a call impossible for others.
+pub(super) fn limit(name: &str, asked: &LimitsRequest) -> Option<Complaint> {
+    let zero = match name {
+        "memory" => asked.memory.is_some_and(|size| size.0 == 0),
+        "input" => asked.input.is_some_and(|size| size.0 == 0),
+        "output" => asked.output.is_some_and(|size| size.0 == 0),
+        "timeout" => asked.timeout.is_some_and(|span| span.0.is_zero()),
+        "cpu" => asked.cpu.is_some_and(|span| span.0.is_zero()),
+        "start_timeout" => asked.start_timeout.is_some_and(|span| span.0.is_zero()),
+        "core_instances" => asked.core_instances == Some(0),
+        "instances" => asked.instances == Some(0),
+        _ => false,
+    };
+    if zero {
+        return Some(Complaint::new(
+            format!("`limits.{name}` cannot be 0: no call could run"),
+            format!("leave it out for the default, {}", axis(&Limits::default(), name)),
+        ));
+    }
+    let ceiling = Limits::ceiling();
+    Limits::above(asked, &ceiling).contains(&name).then(|| {
+        let most = axis(&ceiling, name);
+        Complaint::new(
+            format!("`limits.{name}` asks for more than the platform allows"),
+            format!("ask for {most} or less"),
+        )
+    })
+}
+
+fn axis(limits: &Limits, name: &str) -> String {
+    let axes = super::shape::axes(limits);
+    axes.get(name)
+        .map_or_else(String::new, |value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+}
+
+pub(super) fn own_dependency(own: Option<&ExtensionName>, name: &ExtensionName) -> Option<Complaint> {
+    (own == Some(name)).then(|| Complaint::new("an extension cannot depend on itself", "remove the line"))
+}
+
+/// Answers also where in the schema the problem is, as a JSON pointer.
+pub(super) fn schema(schema: &Value) -> Option<(String, Complaint)> {
+    if !matches!(schema, Value::Object(_) | Value::Bool(_)) {
+        return Some((
+            String::new(),
+            Complaint::new(
+                "a JSON Schema is an object, true or false",
+                "write an object such as {\"type\": \"object\"}",
+            ),
+        ));
+    }
+    let error = Schema::compile(schema).err()?;
+    let (at, help) = match &error {
+        SchemaError::TooLarge { .. } => (String::new(), "accept more with less: leave out examples and long descriptions"),
+        SchemaError::TooDeep => (
+            String::new(),
+            "move inner parts to `$defs` and refer to them by `$ref = \"#/$defs/…\"`",
+        ),
+        SchemaError::RemoteReference { reference } => (
+            find_reference(schema, reference, &mut String::new()).unwrap_or_default(),
+            "copy the other document's parts under `$defs` in this schema",
+        ),
+        SchemaError::Invalid { path, .. } => (path.clone(), "see https://json-schema.org/understanding-json-schema"),
+    };
+    Some((at, Complaint::new(error.to_string(), help)))
+}
+
+pub(super) fn config_schema(schema: &Value) -> Option<Complaint> {
+    (schema.get("type") != Some(&Value::from("object"))).then(|| {
+        Complaint::new(
+            "the configuration schema must have type `object`",
+            "add `type = \"object\"` to it: a configuration is a set of named values",
+        )
+    })
+}
+
+/// The JSON pointer of the reference.
+fn find_reference(schema: &Value, reference: &str, path: &mut String) -> Option<String> {
+    let step = |path: &mut String, key: &str, item: &Value| {
+        let length = path.len();
+        path.push('/');
+        path.push_str(&key.replace('~', "~0").replace('/', "~1"));
+        let matches = matches!(key, "$ref" | "$dynamicRef") && item.as_str().is_some_and(|text| text.starts_with(reference));
+        let found = if matches {
+            Some(path.clone())
+        } else {
+            find_reference(item, reference, path)
+        };
+        path.truncate(length);
+        found
+    };
+    match schema {
+        Value::Object(map) => map.iter().find_map(|(key, item)| step(path, key, item)),
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .find_map(|(index, item)| step(path, &index.to_string(), item)),
+        _ => None,
+    }
+}
+
+impl Manifest {
+    /// Everything wrong with a manifest whose fields are of the right types already: the same checks that
+    /// [`super::parse`] makes. Empty for each manifest that it answers.
+    #[must_use]
+    pub fn problems(&self) -> Vec<Problem> {
+        let mut found = Vec::new();
+        let mut note = |path: &str, complaint: Option<Complaint>| {
+            if let Some(complaint) = complaint {
+                found.push(Problem {
+                    path: path.to_owned(),
+                    message: complaint.message,
+                    code: complaint.code,
+                });
+            }
+        };
+        note("name", name(&self.name));
+        note("version", version(&self.version));
+        note("description", description(&self.description));
+        note("license", license(&self.license));
+        note("hostApi", host_api(&self.host_api));
+        note("tags", too_many("tags", self.tags.len(), MAX_TAGS));
+        for (index, text) in self.tags.iter().enumerate() {
+            note(&format!("tags[{index}]"), tag(text));
+        }
+        if self.contributions().is_empty() {
+            note("programs", Some(nothing_contributed()));
+        }
+        note("programs", too_many("programs", self.programs.len(), MAX_PROGRAMS));
+        let mut names = BTreeSet::new();
+        for (index, program) in self.programs.iter().enumerate() {
+            let path = format!("programs[{index}]");
+            if !names.insert(&program.name) {
+                note(
+                    &path,
+                    Some(Complaint::new(format!("there is another program `{}`", program.name), "")),
+                );
+            }
+            note(&format!("{path}.description"), program_description(&program.description));
+            for (field, value) in [("inputSchema", &program.input_schema), ("outputSchema", &program.output_schema)] {
+                note(
+                    &format!("{path}.{field}"),
+                    value.as_ref().and_then(schema).map(|(_, complaint)| complaint),
+                );
+            }
+        }
+        note("permissions.network", too_many("hosts", self.permissions.network.len(), MAX_HOSTS));
+        let networks = self.permissions.private_network.len();
+        note("permissions.private_network", too_many("networks", networks, MAX_HOSTS));
+        for axis in super::shape::axes(&Limits::default()).keys() {
+            note(&format!("limits.{axis}"), limit(axis, &self.limits));
+        }
+        if let Some(value) = &self.config_schema {
+            note(
+                "configSchema",
+                schema(value).map(|(_, complaint)| complaint).or_else(|| config_schema(value)),
+            );
+        }
+        note("dependencies", too_many("dependencies", self.dependencies.len(), MAX_DEPENDENCIES));
+        for other in self.dependencies.keys() {
+            note(&format!("dependencies.{other}"), own_dependency(Some(&self.name), other));
+        }
+        links(&self.links, &mut note);
+        found
+    }
+}
+
+fn links(links: &BTreeMap<String, url::Url>, note: &mut dyn FnMut(&str, Option<Complaint>)) {
+    for (name, url) in links {
+        let known = LINKS.contains(&name.as_str());
+        let path = format!("links.{}", short(name));
+        note(&path, (!known).then(|| Complaint::new("there is no link of this name", "")));
+        note(&path, link(url));
+    }
+}
+
+pub(super) fn nothing_contributed() -> Complaint {
+    Complaint::new(
+        "the extension contributes nothing",
+        "add a program: `[[programs]]` and under it `name = \"classify\"`",
+    )
+}

@@ -1,0 +1,466 @@
+//! Reading the values: what each text means, and whether the manifest makes sense as a whole.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::ops::Range;
+use std::str::FromStr;
+
+use serde_json::{Map, Value};
+use serde_spanned::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::check::{self, Complaint};
+use super::document::{at_pointer, get, items, json, table, text, texts};
+use super::parse::Resolve;
+use super::report::Report;
+use super::structure::short;
+use super::{Build, Engine, LINKS, Language, MAX_DEPENDENCIES, MAX_HOSTS, MAX_PROGRAMS, MAX_TAGS, Manifest, ProgramManifest, Reuse};
+use crate::limits::LimitsRequest;
+use crate::name::{ContributionName, ExtensionName};
+use crate::permissions::Permissions;
+use crate::schema::MAX_SCHEMA_BYTES;
+
+/// Reads values and reports what is wrong with them. A value of the wrong type is skipped in silence: the
+/// structure check has reported it.
+pub(super) struct Reader<'t, 'r> {
+    pub(super) report: Report<'t>,
+    pub(super) resolve: Resolve<'r>,
+}
+
+impl Reader<'_, '_> {
+    /// The whole document; absent when a field that a manifest cannot do without is missing or wrong.
+    pub(super) fn project(&mut self, root: &DeTable<'_>) -> Option<(Manifest, Build)> {
+        let name = self.parsed::<ExtensionName>(root, "name", |_| None, check::name);
+        let version = self.parsed(root, "version", whole_version, check::version);
+        let description = self.checked(root, "description", check::description);
+        let publisher = self.parsed(root, "publisher", |_| None, |_| None);
+        let license = self.checked(root, "license", check::license);
+        let host_api = self.parsed(
+            root,
+            "host_api",
+            |_| Some("write a range such as `^0.1`".to_owned()),
+            check::host_api,
+        );
+        let programs = self.programs(root);
+        let permissions = self.permissions(root);
+        let limits = self.limits(root);
+        let config_schema = self.config(root);
+        let dependencies = self.dependencies(root, name.as_ref());
+        let links = self.links(root);
+        let tags = self.tags(root);
+        let build = self.build(root);
+        let manifest = Manifest {
+            name: name?,
+            version: version?,
+            description: description?,
+            publisher: publisher?,
+            license: license?,
+            host_api: host_api?,
+            lifecycle: flag(root, "lifecycle"),
+            programs,
+            permissions,
+            limits,
+            reuse: choice::<Reuse>(root, "reuse").unwrap_or_default(),
+            config_schema,
+            dependencies,
+            links,
+            tags,
+        };
+        Some((manifest, build))
+    }
+
+    /// A text that is parsed, then judged. `mend` may know better help than the parser's message.
+    fn parsed<T>(
+        &mut self,
+        table: &DeTable<'_>,
+        name: &str,
+        mend: impl Fn(&str) -> Option<String>,
+        judge: impl Fn(&T) -> Option<Complaint>,
+    ) -> Option<T>
+    where
+        T: FromStr<Err: Display>,
+    {
+        let (text, span) = text(table, name)?;
+        match text.parse::<T>() {
+            Ok(value) => {
+                if let Some(complaint) = judge(&value) {
+                    self.report.complain(span, complaint);
+                }
+                Some(value)
+            }
+            Err(error) => {
+                let message = error.to_string();
+                let message = if message.contains('`') {
+                    message
+                } else {
+                    format!("`{}` is not valid: {message}", short(text))
+                };
+                self.report.add(span, message, mend(text));
+                None
+            }
+        }
+    }
+
+    fn checked(&mut self, table: &DeTable<'_>, name: &str, judge: impl Fn(&str) -> Option<Complaint>) -> Option<String> {
+        let (text, span) = text(table, name)?;
+        self.judge(span, judge(text));
+        Some(text.to_owned())
+    }
+
+    fn judge(&mut self, span: Range<usize>, complaint: Option<Complaint>) {
+        if let Some(complaint) = complaint {
+            self.report.complain(span, complaint);
+        }
+    }
+
+    fn programs(&mut self, root: &DeTable<'_>) -> Vec<ProgramManifest> {
+        let mut programs: Vec<ProgramManifest> = Vec::new();
+        let given: Vec<_> = items(root, "programs").collect();
+        match get(root, "programs") {
+            None => self.report.complain_missing(check::nothing_contributed()),
+            Some(value) if given.is_empty() && matches!(value.get_ref(), DeValue::Array(_)) => {
+                self.report.complain(value.span(), check::nothing_contributed());
+            }
+            Some(value) => self.judge(value.span(), check::too_many("programs", given.len(), MAX_PROGRAMS)),
+        }
+        for item in given.into_iter().take(MAX_PROGRAMS) {
+            let DeValue::Table(fields) = item.get_ref() else { continue };
+            let description = self.checked(fields, "description", check::program_description).unwrap_or_default();
+            let input_schema = self.schema(fields, "input_schema").map(|(schema, _)| schema);
+            let output_schema = self.schema(fields, "output_schema").map(|(schema, _)| schema);
+            let Some(name) = self.parsed::<ContributionName>(fields, "name", |_| None, |_| None) else {
+                continue;
+            };
+            if programs.iter().any(|other| other.name == name) {
+                let span = text(fields, "name").map_or_else(|| item.span(), |(_, span)| span);
+                self.report.add(
+                    span,
+                    format!("there is another program `{name}` above"),
+                    Some("give each program a name of its own".to_owned()),
+                );
+            }
+            programs.push(ProgramManifest {
+                name,
+                description,
+                input_schema,
+                output_schema,
+            });
+        }
+        programs
+    }
+
+    /// A schema in place or in a file, checked, with its place.
+    fn schema(&mut self, fields: &DeTable<'_>, name: &str) -> Option<(Value, Range<usize>)> {
+        let given = get(fields, name)?;
+        let span = given.span();
+        match given.get_ref() {
+            DeValue::String(path) => {
+                let schema = self.schema_file(path, &span)?;
+                if let Some((_, complaint)) = check::schema(&schema) {
+                    let message = format!("in `{}`: {}", short(path), complaint.message);
+                    self.report.add(span.clone(), message, complaint.help);
+                }
+                Some((schema, span))
+            }
+            DeValue::Table(_) | DeValue::Boolean(_) => {
+                let schema = self.json(given)?;
+                if let Some((at, complaint)) = check::schema(&schema) {
+                    self.report.complain(at_pointer(given, &at), complaint);
+                }
+                Some((schema, span))
+            }
+            _ => None,
+        }
+    }
+
+    fn schema_file(&mut self, path: &str, span: &Range<usize>) -> Option<Value> {
+        if let Some(complaint) = relative_path(path) {
+            self.report.complain(span.clone(), complaint);
+            return None;
+        }
+        let text = match (self.resolve)(path) {
+            Ok(text) => text,
+            Err(reason) => {
+                self.report.add(
+                    span.clone(),
+                    format!("`{}` cannot be read: {reason}", short(path)),
+                    Some("a path is relative to the manifest; write the schema there, or in place as a table".to_owned()),
+                );
+                return None;
+            }
+        };
+        if text.len() > MAX_SCHEMA_BYTES {
+            let message = format!(
+                "`{}` has {} bytes; at most {MAX_SCHEMA_BYTES} are accepted",
+                short(path),
+                text.len()
+            );
+            self.report
+                .add(span.clone(), message, Some("leave out examples and long descriptions".to_owned()));
+            return None;
+        }
+        match serde_json::from_str(&text) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.report.add(
+                    span.clone(),
+                    format!("`{}` is not valid JSON: {error}", short(path)),
+                    Some("correct that place in the file".to_owned()),
+                );
+                None
+            }
+        }
+    }
+
+    fn json(&mut self, value: &Spanned<DeValue<'_>>) -> Option<Value> {
+        let mut problems = Vec::new();
+        let json = json(value, &mut problems);
+        let good = problems.is_empty();
+        for (span, message) in problems {
+            self.report.add(span, message.to_owned(), None);
+        }
+        good.then_some(json)
+    }
+
+    fn permissions(&mut self, root: &DeTable<'_>) -> Permissions {
+        let Some(fields) = table(root, "permissions") else {
+            return Permissions::default();
+        };
+        for (name, what) in [("network", "hosts"), ("private_network", "networks")] {
+            if let Some(value) = get(fields, name) {
+                self.judge(value.span(), check::too_many(what, items(fields, name).count(), MAX_HOSTS));
+            }
+        }
+        Permissions {
+            key_value: flag(fields, "key_value"),
+            network: self.each(fields, "network", |_| {
+                Some("write a host such as `api.example.com` or `*.example.com`".to_owned())
+            }),
+            private_network: self.each(fields, "private_network", |text| {
+                Some(text.parse::<std::net::IpAddr>().map_or_else(
+                    |_| "write a network such as `10.0.0.0/8` or `fd00::/8`".to_owned(),
+                    |address| format!("write `{}`", ipnet::IpNet::from(address)),
+                ))
+            }),
+        }
+    }
+
+    /// Every text of an array, parsed.
+    fn each<T: FromStr<Err: Display>>(&mut self, fields: &DeTable<'_>, name: &str, mend: impl Fn(&str) -> Option<String>) -> Vec<T> {
+        let mut values = Vec::new();
+        for (text, span) in texts(fields, name) {
+            match text.parse::<T>() {
+                Ok(value) => values.push(value),
+                Err(error) => {
+                    let message = error.to_string();
+                    let message = if message.contains('`') {
+                        message
+                    } else {
+                        format!("`{}` is not valid: {message}", short(text))
+                    };
+                    self.report.add(span, message, mend(text));
+                }
+            }
+        }
+        values
+    }
+
+    fn limits(&mut self, root: &DeTable<'_>) -> LimitsRequest {
+        let mut good = Map::new();
+        for (key, value) in table(root, "limits").into_iter().flat_map(|fields| fields.iter()) {
+            let name: &str = key.get_ref();
+            let shape = &super::shape::schema()["properties"]["limits"]["properties"][name];
+            // Unknown names and wrong types were reported with the structure.
+            let (DeValue::String(_) | DeValue::Integer(_)) = value.get_ref() else {
+                continue;
+            };
+            if shape.is_null() {
+                continue;
+            }
+            let Some(json) = self.json(value) else { continue };
+            let one = Value::Object(Map::from_iter([(name.to_owned(), json.clone())]));
+            match serde_json::from_value::<LimitsRequest>(one) {
+                Ok(asked) => {
+                    let complaint = check::limit(name, &asked);
+                    if complaint.is_none() {
+                        good.insert(name.to_owned(), json);
+                    }
+                    self.judge(value.span(), complaint);
+                }
+                Err(_) if shape["type"] == "integer" && json.is_i64() | json.is_u64() => {
+                    let message = format!("`limits.{name}` must be an integer from 0 to {}", u32::MAX);
+                    self.report.add(value.span(), message, None);
+                }
+                Err(_) if json.is_string() && shape["type"] == "integer" => {}
+                Err(_) if json.is_i64() && shape["type"] != "string" => {
+                    self.report.add(value.span(), format!("`limits.{name}` cannot be negative"), None);
+                }
+                Err(error) if json.is_string() => {
+                    let example = super::structure::inline(&shape["default"]);
+                    self.report
+                        .add(value.span(), error.to_string(), Some(format!("write `{name} = {example}`")));
+                }
+                Err(_) => {}
+            }
+        }
+        serde_json::from_value(Value::Object(good)).unwrap_or_default()
+    }
+
+    fn config(&mut self, root: &DeTable<'_>) -> Option<Value> {
+        let (schema, span) = self.schema(table(root, "config")?, "schema")?;
+        if schema.is_object() {
+            self.judge(span, check::config_schema(&schema));
+        }
+        Some(schema)
+    }
+
+    fn dependencies(&mut self, root: &DeTable<'_>, own: Option<&ExtensionName>) -> BTreeMap<ExtensionName, semver::VersionReq> {
+        let mut dependencies = BTreeMap::new();
+        let Some(fields) = table(root, "dependencies") else {
+            return dependencies;
+        };
+        if let Some(value) = get(root, "dependencies") {
+            self.judge(
+                value.span(),
+                check::too_many("dependencies", fields.iter().count(), MAX_DEPENDENCIES),
+            );
+        }
+        for (key, value) in fields.iter() {
+            let name = match key.get_ref().parse::<ExtensionName>() {
+                Ok(name) => {
+                    self.judge(key.span(), check::own_dependency(own, &name));
+                    Some(name)
+                }
+                Err(error) => {
+                    self.report.add(key.span(), error.to_string(), None);
+                    None
+                }
+            };
+            let Some(text) = value.get_ref().as_str() else { continue };
+            match text.parse() {
+                Ok(range) => {
+                    if let Some(name) = name {
+                        dependencies.insert(name, range);
+                    }
+                }
+                Err(error) => self.report.add(
+                    value.span(),
+                    format!("`{}` is not a version range: {error}", short(text)),
+                    Some("write a range such as `^1.2` or `>=1.2, <3`".to_owned()),
+                ),
+            }
+        }
+        dependencies
+    }
+
+    fn links(&mut self, root: &DeTable<'_>) -> BTreeMap<String, url::Url> {
+        let mut links = BTreeMap::new();
+        let Some(fields) = table(root, "links") else { return links };
+        for name in LINKS {
+            let example = || Some("write a URL such as `https://example.com/project`".to_owned());
+            if let Some(url) = self.parsed::<url::Url>(fields, name, |_| example(), check::link) {
+                links.insert(name.to_owned(), url);
+            }
+        }
+        links
+    }
+
+    fn tags(&mut self, root: &DeTable<'_>) -> Vec<String> {
+        let given = texts(root, "tags");
+        if let Some(value) = get(root, "tags") {
+            self.judge(value.span(), check::too_many("tags", given.len(), MAX_TAGS));
+        }
+        let mut tags: Vec<String> = Vec::new();
+        for (tag, span) in given {
+            self.judge(span, check::tag(tag));
+            if !tags.iter().any(|other| other == tag) {
+                tags.push(tag.to_owned());
+            }
+        }
+        tags
+    }
+
+    fn build(&mut self, root: &DeTable<'_>) -> Build {
+        let Some(fields) = table(root, "build") else {
+            return Build::default();
+        };
+        let language = choice::<Language>(fields, "language");
+        if let (Some(engine), Some(language)) = (get(fields, "engine"), language)
+            && language != Language::Javascript
+        {
+            self.report.add(
+                engine.span(),
+                "`build.engine` is only for JavaScript".to_owned(),
+                Some("remove the line".to_owned()),
+            );
+        }
+        let command: Vec<String> = texts(fields, "command").into_iter().map(|(text, _)| text.to_owned()).collect();
+        if let Some(value) = get(fields, "command")
+            && command.first().is_none_or(String::is_empty)
+            && matches!(value.get_ref(), DeValue::Array(_))
+        {
+            self.report.add(
+                value.span(),
+                "`build.command` names no program".to_owned(),
+                Some("write `command = [\"make\", \"component\"]`".to_owned()),
+            );
+        }
+        let mut assets = Vec::new();
+        for (path, span) in texts(fields, "assets") {
+            self.judge(span, relative_path(path));
+            assets.push(path.to_owned());
+        }
+        Build {
+            language,
+            entry: self.checked(fields, "entry", relative_path),
+            component: self.checked(fields, "component", relative_path),
+            engine: choice::<Engine>(fields, "engine").unwrap_or_default(),
+            wasi: flag(fields, "wasi"),
+            assets,
+            command: get(fields, "command").map(|_| command),
+        }
+    }
+}
+
+fn flag(fields: &DeTable<'_>, name: &str) -> bool {
+    get(fields, name).and_then(|value| value.get_ref().as_bool()).unwrap_or_default()
+}
+
+/// One of a set of words. A word outside of it was reported with the structure.
+fn choice<T: serde::de::DeserializeOwned>(fields: &DeTable<'_>, name: &str) -> Option<T> {
+    serde_json::from_value(text(fields, name)?.0.into()).ok()
+}
+
+/// A path below the manifest's directory, written the same on every system.
+fn relative_path(path: &str) -> Option<Complaint> {
+    let help = "write a path below the manifest's directory with `/` between names, such as `schemas/input.json`";
+    let wrong = if path.is_empty() {
+        "the path is empty"
+    } else if path.len() > 256 {
+        "the path has more than 256 characters"
+    } else if path.contains('\\') {
+        "the path has a backslash"
+    } else if path.starts_with('/') || path.as_bytes().get(1) == Some(&b':') {
+        "the path is absolute"
+    } else if path.chars().any(char::is_control) {
+        "the path has control characters"
+    } else if path.split('/').any(|part| part == "..") {
+        "the path climbs out of the manifest's directory"
+    } else {
+        return None;
+    };
+    Some(Complaint::new(format!("`{}` cannot be used: {wrong}", short(path)), help))
+}
+
+/// `1` and `v1.2` are what people write for 1.0.0 and 1.2.0.
+fn whole_version(text: &str) -> Option<String> {
+    let text = text.trim().trim_start_matches(['v', 'V']);
+    let parts = text.split('.').count();
+    let whole = format!("{text}{}", ".0".repeat(3_usize.saturating_sub(parts)));
+    let good = whole.parse::<semver::Version>().is_ok();
+    Some(if good {
+        format!("write `version = \"{whole}\"`")
+    } else {
+        "write three numbers, such as `0.1.0`".to_owned()
+    })
+}

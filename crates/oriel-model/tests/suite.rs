@@ -1,0 +1,4 @@
+//! Integration tests of the ground crate.
+
+#[path = "suite/manifest.rs"]
+mod manifest;
