@@ -1,0 +1,99 @@
+//! What CI runs: tests and checks; and the other programs that this door leads to.
+
+use anyhow::{Result, bail};
+
+use crate::shell::{cargo, run};
+use crate::{codegen, setup, tidy, ui, workspace};
+
+/// Sets the machine up and runs every test.
+///
+/// # Errors
+/// When something is missing or a test fails.
+pub(crate) fn test() -> Result<()> {
+    setup::setup()?;
+    ui::step("tests");
+    cargo().args(["test", "--workspace", "--locked"]).directory(&workspace::root()).go()
+}
+
+/// Runs every check that is not a test, all of them even when one fails.
+///
+/// # Errors
+/// When one of them finds a problem.
+pub(crate) fn lint() -> Result<()> {
+    let root = workspace::root();
+    let clippy = [
+        "clippy",
+        "--quiet",
+        "--workspace",
+        "--all-targets",
+        "--locked",
+        "--",
+        "--deny=warnings",
+    ];
+    let checks: [(&str, &dyn Fn() -> Result<()>); 5] = [
+        ("format", &|| {
+            cargo()
+                .args(["fmt", "--all", "--check"])
+                .directory(&root)
+                .hint("`cargo fmt --all` mends it")
+                .go()
+        }),
+        ("tidy", &tidy::tidy),
+        ("clippy", &|| cargo().args(clippy).directory(&root).go()),
+        ("generated files", &|| codegen::codegen(true)),
+        ("cargo-deny", &|| deny(&root)),
+    ];
+    let mut failed = Vec::new();
+    for (name, check) in checks {
+        ui::step(name);
+        if let Err(error) = check() {
+            ui::error(&format!("{error:#}"));
+            failed.push(name);
+        }
+    }
+    if failed.is_empty() {
+        return Ok(());
+    }
+    bail!("lint found problems in: {}", failed.join(", "))
+}
+
+/// tidy already checks licences, sources and bans by the same file; cargo-deny adds to that where it is installed.
+fn deny(root: &std::path::Path) -> Result<()> {
+    if !run("cargo-deny").args(["--version"]).succeeds() {
+        ui::line("not installed: tidy has checked licences, sources and bans by deny.toml");
+        return Ok(());
+    }
+    cargo()
+        .args(["deny", "--offline", "check", "bans", "licenses", "sources"])
+        .directory(root)
+        .go()
+}
+
+/// Runs the benchmarks.
+///
+/// # Errors
+/// When they cannot be built or fail.
+pub(crate) fn bench() -> Result<()> {
+    let directory = workspace::root().join("bench");
+    if !directory.join("Cargo.toml").is_file() {
+        bail!("there is no bench/ workspace yet");
+    }
+    ui::step("benchmarks");
+    cargo().args(["run", "--release", "--locked"]).directory(&directory).go()
+}
+
+/// Builds the book.
+///
+/// # Errors
+/// When mdBook cannot be installed or refuses the book.
+pub(crate) fn docs() -> Result<()> {
+    let tools = workspace::target().join("tools");
+    let mdbook = tools.join("bin/mdbook");
+    if !mdbook.is_file() {
+        ui::step("installing mdBook (some minutes, once)");
+        let install = ["install", "--quiet", "--locked", concat!("mdbook@", "0.5.4"), "--root"];
+        cargo().args(install).args([&tools]).go()?;
+    }
+    ui::step("book");
+    run(&mdbook).args(["build", "docs"]).directory(&workspace::root()).go()
+}
