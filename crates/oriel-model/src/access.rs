@@ -156,6 +156,15 @@ pub struct ApiKey {
     pub revoked_at: Option<Timestamp>,
 }
 
+impl ApiKey {
+    /// Whether this key has all of its tenant at `now`: an owner's, without scopes, neither revoked nor expired.
+    #[must_use]
+    pub fn is_full_owner(&self, now: Timestamp) -> bool {
+        let live = self.revoked_at.is_none() && self.expires_at.is_none_or(|at| now <= at);
+        live && self.role == Role::Owner && self.scopes.is_empty()
+    }
+}
+
 /// Who makes a call, once it is authenticated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {

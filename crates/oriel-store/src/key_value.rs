@@ -5,7 +5,7 @@ use oriel_model::Timestamp;
 use oriel_model::id::TenantId;
 use oriel_model::name::ExtensionName;
 
-use crate::Result;
+use crate::{Result, StoreError};
 
 /// Whose entries are meant.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -105,4 +105,27 @@ pub trait KeyValue: Send + Sync {
 
     /// Deletes at most `limit` expired entries of all scopes; answers how many there were.
     async fn purge_expired(&self, now: Timestamp, limit: u32) -> Result<u64>;
+}
+
+/// Reads a decimal integer as `increment` understands it: an optional `-` and digits, nothing else, within 64 bits.
+/// Every adapter reads through this, so that they agree.
+#[must_use]
+pub fn parse_integer(value: &[u8]) -> Option<i64> {
+    let digits = value.strip_prefix(b"-").unwrap_or(value);
+    if !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    std::str::from_utf8(value).ok()?.parse().ok()
+}
+
+/// The sum that `increment` answers.
+///
+/// # Errors
+/// [`StoreError::WrongForm`] when there is no integer or the sum does not fit.
+pub fn sum(stored: Option<i64>, by: i64) -> Result<i64> {
+    let expected = |expected| StoreError::WrongForm { expected };
+    stored
+        .ok_or(expected("a decimal integer"))?
+        .checked_add(by)
+        .ok_or(expected("an integer to which this can be added within 64 bits"))
 }

@@ -14,13 +14,15 @@
 
 mod audit;
 mod blobs;
+pub mod cursor;
 mod error;
 mod executions;
 mod idempotency;
 mod installations;
-mod key_value;
+pub mod key_value;
 mod keys;
 mod logs;
+pub mod memory;
 mod tasks;
 mod tenants;
 
