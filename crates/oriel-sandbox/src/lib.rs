@@ -1,1 +1,43 @@
-//! Runs components: engine, code cache, instance pools, limits, host interfaces.
+//! Runs extensions: WebAssembly components behind grants and limits.
+//!
+//! What it is for: reading a component's type, compiling it once to a native artifact, keeping pools of
+//! instances, calling programs, and answering the guest's host calls within its grant and limits.
+//!
+//! What it deliberately is not: it knows no database, no tenant policy and no JSON Schema. Storage, log keeping
+//! and auditing come in as [`HostServices`]; inputs and outputs are texts that the services parse. It never
+//! loads native code from outside: artifacts are made here, from bytes whose digest is known.
+//!
+//! Start reading at [`Sandbox`], then `pool.rs` (who gets which instance), `instance.rs` (one call) and
+//! `host/` (what a guest can reach).
+
+#![deny(unsafe_code)]
+
+mod bindings;
+mod cache;
+mod call;
+mod component;
+mod engine;
+mod error;
+mod host;
+mod instance;
+mod limiter;
+mod meter;
+mod options;
+mod pool;
+mod ports;
+mod reaper;
+mod sandbox;
+mod shape;
+mod slots;
+mod state;
+mod ticker;
+
+pub use call::{Call, ConfigProblem, Health, Outcome};
+pub use error::{CallError, SandboxError, SourceError};
+pub use options::{SandboxOptions, SystemClock, SystemResolver};
+pub use pool::{Lease, Pool, PoolSpec, PoolStats};
+pub use ports::{
+    Clock, ComponentSource, Entry, HostServices, KeyPage, KeyValue, KeyValueError, LogRecord, LogSink, Refusal, RefusalSink, Resolve,
+};
+pub use sandbox::Sandbox;
+pub use shape::Shape;

@@ -1,0 +1,54 @@
+//! One call and what comes back.
+
+use std::time::Duration;
+
+use oriel_model::execution::Resources;
+use oriel_model::id::{ExecutionId, KeyId, TaskId};
+
+use crate::error::CallError;
+
+/// One call of a program.
+#[derive(Debug, Clone, Copy)]
+pub struct Call<'a> {
+    /// One of the programs that the manifest declares.
+    pub program: &'a str,
+    /// A JSON document. Passed on as it is.
+    pub input: &'a str,
+    /// The call's id.
+    pub execution: ExecutionId,
+    /// The task that the host called.
+    pub task: Option<TaskId>,
+    /// Who caused the call.
+    pub principal: Option<KeyId>,
+    /// W3C trace context of the caller.
+    pub traceparent: Option<&'a str>,
+    /// Less time than the `timeout` limit; more is cut to the limit.
+    pub timeout: Option<Duration>,
+}
+
+/// How a call ended and what it cost.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What the program answered: text that claims to be JSON, so parse it before believing it.
+    pub result: Result<String, CallError>,
+    /// What it cost, also when it failed.
+    pub resources: Resources,
+}
+
+/// What a guest says of its health.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// Whether it believes that it can serve.
+    pub healthy: bool,
+    /// One line for an administrator.
+    pub detail: Option<String>,
+}
+
+/// What a guest finds wrong with a configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigProblem {
+    /// JSON pointer into the configuration; empty for the whole.
+    pub path: String,
+    /// What is wrong there.
+    pub message: String,
+}

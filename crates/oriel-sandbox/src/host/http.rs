@@ -1,0 +1,325 @@
+//! Outbound HTTP: only to hosts of the grant, only to addresses that were checked, within size and time limits.
+//!
+//! A host name is resolved once, here, and the connection goes to an address of that answer: a name that answers
+//! differently the second time (DNS rebinding) gains nothing. Redirects come back to the guest as they are, so
+//! each hop is a request of its own and is checked like the first. There are no proxies.
+
+mod body;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use http::{Method, Request, Response, Uri};
+use http_body_util::BodyExt;
+use oriel_model::id::ExecutionId;
+use oriel_model::limits::Limits;
+use oriel_model::permissions::Scheme;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
+use wasmtime_wasi_http::io::TokioIo;
+use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
+
+use self::body::ResponseBody;
+use crate::meter::{self, Meter};
+use crate::options::SandboxOptions;
+use crate::pool::PoolSpec;
+use crate::ports::Refusal;
+use crate::state::{InCall, State};
+
+type Driver = Box<dyn Future<Output = Result<(), Error>> + Send>;
+type Sent = Result<(Response<WasiBody>, Driver), Error>;
+
+/// What outbound requests of one instance share.
+pub(super) struct Outbound {
+    spec: Arc<PoolSpec>,
+    options: Arc<SandboxOptions>,
+    meter: Arc<Meter>,
+    connections: Arc<Semaphore>,
+    requests_left: u32,
+    execution: Option<ExecutionId>,
+    /// The call's soft deadline, as [`meter::now`] counts.
+    deadline: u64,
+}
+
+impl Outbound {
+    pub(super) fn new(state: &State) -> Self {
+        Self {
+            spec: Arc::clone(&state.spec),
+            options: Arc::clone(&state.options),
+            meter: Arc::clone(&state.meter),
+            connections: Arc::new(Semaphore::new(state.spec.limits.connections as usize)),
+            requests_left: 0,
+            execution: None,
+            deadline: 0,
+        }
+    }
+
+    pub(super) fn begin(&mut self, call: &InCall, limits: &Limits) {
+        self.requests_left = limits.http_requests;
+        self.execution = call.execution;
+        self.deadline = call.soft;
+    }
+
+    /// Everything that can be judged before the network is touched.
+    fn admit(&mut self, request: &Request<WasiBody>) -> Result<Exchange, Error> {
+        let Some(left) = self.requests_left.checked_sub(1) else {
+            let limit = self.spec.limits.http_requests;
+            return Err(Error::InternalError(Some(format!(
+                "http_requests: one call may make {limit} requests"
+            ))));
+        };
+        self.requests_left = left;
+        if request.method() == Method::CONNECT {
+            return Err(Error::HttpRequestMethodInvalid);
+        }
+        let target = Target::of(request.uri())?;
+        let exchange = Exchange {
+            spec: Arc::clone(&self.spec),
+            options: Arc::clone(&self.options),
+            meter: Arc::clone(&self.meter),
+            execution: self.execution,
+            deadline: Instant::now()
+                + self
+                    .spec
+                    .limits
+                    .http_timeout
+                    .0
+                    .min(Duration::from_nanos(self.deadline.saturating_sub(meter::now()))),
+            target,
+        };
+        let Target { scheme, host, port } = &exchange.target;
+        if !self.spec.grant.allows_host(*scheme, host, *port) {
+            exchange.refuse(format!("network {host}:{port}"));
+            return Err(Error::HttpRequestDenied);
+        }
+        Ok(exchange)
+    }
+}
+
+impl WasiHttpHooks for Outbound {
+    fn send_request(
+        &mut self,
+        request: Request<WasiBody>,
+        options: Option<RequestOptions>,
+        _done: Box<dyn Future<Output = Result<(), Error>> + Send>,
+    ) -> Box<dyn Future<Output = Sent> + Send> {
+        let exchange = match self.admit(&request) {
+            Ok(exchange) => exchange,
+            Err(error) => return Box::new(async { Err(error) }),
+        };
+        let Ok(permit) = Arc::clone(&self.connections).try_acquire_owned() else {
+            return Box::new(async { Err(Error::ConnectionLimitReached) });
+        };
+        Box::new(exchange.run(request, options.unwrap_or_default(), permit))
+    }
+}
+
+/// Where a request goes.
+struct Target {
+    scheme: Scheme,
+    /// Without the brackets of an IPv6 address.
+    host: String,
+    port: u16,
+}
+
+impl Target {
+    fn of(uri: &Uri) -> Result<Self, Error> {
+        let authority = uri.authority().ok_or(Error::HttpRequestUriInvalid)?;
+        if authority.as_str().contains('@') {
+            return Err(Error::HttpRequestUriInvalid);
+        }
+        let scheme = match uri.scheme_str() {
+            Some("http") => Scheme::Http,
+            Some("https") => Scheme::Https,
+            _ => return Err(Error::HttpProtocolError),
+        };
+        let host = authority.host();
+        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        if host.is_empty() {
+            return Err(Error::HttpRequestUriInvalid);
+        }
+        let port = match authority.port() {
+            Some(_) => authority.port_u16().filter(|port| *port != 0).ok_or(Error::HttpRequestUriInvalid)?,
+            None => scheme.default_port(),
+        };
+        Ok(Self {
+            scheme,
+            host: host.to_owned(),
+            port,
+        })
+    }
+}
+
+/// One request on its way.
+struct Exchange {
+    spec: Arc<PoolSpec>,
+    options: Arc<SandboxOptions>,
+    meter: Arc<Meter>,
+    execution: Option<ExecutionId>,
+    deadline: Instant,
+    target: Target,
+}
+
+impl Exchange {
+    async fn run(self, request: Request<WasiBody>, options: RequestOptions, permit: OwnedSemaphorePermit) -> Sent {
+        let connect_by = earlier(self.deadline, options.connect_timeout);
+        let addresses = timeout_at(connect_by, self.resolve()).await.map_err(|_| Error::DnsTimeout)??;
+        let stream = timeout_at(connect_by, connect(&addresses))
+            .await
+            .map_err(|_| Error::ConnectionTimeout)??;
+        match self.target.scheme {
+            Scheme::Http => self.send(request, options, permit, stream).await,
+            Scheme::Https => {
+                let name = server_name(&self.target.host)?;
+                let connector = tokio_rustls::TlsConnector::from(tls());
+                let stream = timeout_at(connect_by, connector.connect(name, stream))
+                    .await
+                    .map_err(|_| Error::ConnectionTimeout)?
+                    .map_err(Error::Tls)?;
+                self.send(request, options, permit, stream).await
+            }
+        }
+    }
+
+    /// The addresses behind the host, all of them allowed.
+    async fn resolve(&self) -> Result<Vec<SocketAddr>, Error> {
+        let Target { host, port, .. } = &self.target;
+        let addresses = match host.parse::<IpAddr>() {
+            Ok(address) => vec![SocketAddr::new(address, *port)],
+            Err(_) => self.options.resolver.resolve(host, *port).await.map_err(|error| Error::DnsError {
+                rcode: Some(error.to_string()),
+                info_code: None,
+            })?,
+        };
+        if addresses.is_empty() {
+            return Err(Error::DestinationNotFound);
+        }
+        // One forbidden address spoils the answer: choosing among them would let a name mix public and private.
+        if let Some(forbidden) = addresses.iter().find(|address| !self.spec.grant.allows_address(address.ip())) {
+            self.refuse(format!("private_network {} (behind {host})", forbidden.ip()));
+            return Err(Error::DestinationIpProhibited);
+        }
+        Ok(addresses.into_iter().map(|address| SocketAddr::new(address.ip(), *port)).collect())
+    }
+
+    async fn send<S>(self, mut request: Request<WasiBody>, options: RequestOptions, permit: OwnedSemaphorePermit, stream: S) -> Sent
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let (mut sender, connection) = hyper::client::conn::http1::Builder::new()
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(Error::from)?;
+        // Scheme and authority are written on the wire for proxies only.
+        let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+        *request.uri_mut() = Uri::builder()
+            .path_and_query(path)
+            .build()
+            .map_err(|_| Error::HttpRequestUriInvalid)?;
+        let counter = Arc::clone(&self.meter);
+        let request = request.map(|body| {
+            body.map_frame(move |frame| {
+                counter.count_bytes(frame.data_ref().map_or(0, |data| data.len() as u64));
+                frame
+            })
+        });
+
+        let first_byte_by = earlier(self.deadline, options.first_byte_timeout);
+        let mut connection = Box::pin(connection);
+        let answer = {
+            let mut sending = std::pin::pin!(sender.send_request(request));
+            let mut open = true;
+            timeout_at(
+                first_byte_by,
+                std::future::poll_fn(|context| {
+                    if open && connection.as_mut().poll(context).is_ready() {
+                        open = false;
+                    }
+                    sending.as_mut().poll(context)
+                }),
+            )
+            .await
+            .map_err(|_| Error::HttpResponseTimeout)?
+            .map_err(Error::from)?
+        };
+        let limit = self.spec.limits.http_response.0;
+        let length = answer.headers().get(http::header::CONTENT_LENGTH);
+        let length = length
+            .and_then(|value| value.to_str().ok())
+            .and_then(|text| text.parse::<u64>().ok());
+        if length.is_some_and(|length| length > limit) && request_has_body(&answer) {
+            return Err(Error::HttpResponseBodySize(length));
+        }
+        let response = answer.map(|incoming| {
+            ResponseBody::new(incoming, limit, self.deadline, options.between_bytes_timeout, self.meter, permit).boxed_unsync()
+        });
+        let driver: Driver = Box::new(async move {
+            // Keeps the sending half until the body has been read, or the connection would be closed under it.
+            let _sender = sender;
+            connection.await.map_err(Error::from)
+        });
+        Ok((response, driver))
+    }
+
+    fn refuse(&self, what: String) {
+        self.spec.services.refusals.refused(Refusal {
+            tenant: self.spec.tenant,
+            extension: self.spec.extension.clone(),
+            execution: self.execution,
+            what,
+        });
+    }
+}
+
+/// Whether a declared length means bytes to come (an answer to HEAD declares and sends none).
+fn request_has_body(answer: &Response<hyper::body::Incoming>) -> bool {
+    !http_body::Body::is_end_stream(answer.body())
+}
+
+fn earlier(deadline: Instant, asked: Option<Duration>) -> Instant {
+    asked
+        .and_then(|asked| Instant::now().checked_add(asked))
+        .map_or(deadline, |asked| asked.min(deadline))
+}
+
+async fn connect(addresses: &[SocketAddr]) -> Result<TcpStream, Error> {
+    let mut last = Error::DestinationNotFound;
+    for address in addresses {
+        match TcpStream::connect(address).await {
+            Ok(stream) => {
+                // Requests are written whole; waiting for more to send helps nobody.
+                let _ = stream.set_nodelay(true);
+                return Ok(stream);
+            }
+            Err(error) => last = Error::Connect(error),
+        }
+    }
+    Err(last)
+}
+
+fn server_name(host: &str) -> Result<rustls::pki_types::ServerName<'static>, Error> {
+    match host.parse::<IpAddr>() {
+        Ok(address) => Ok(address.into()),
+        Err(_) => rustls::pki_types::ServerName::try_from(host.to_owned()).map_err(|_| Error::HttpRequestUriInvalid),
+    }
+}
+
+/// TLS with the roots that Mozilla trusts, made once.
+fn tls() -> Arc<rustls::ClientConfig> {
+    static CONFIG: OnceLock<Arc<rustls::ClientConfig>> = OnceLock::new();
+    Arc::clone(CONFIG.get_or_init(|| {
+        let roots = rustls::RootCertStore {
+            roots: webpki_roots::TLS_SERVER_ROOTS.into(),
+        };
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("the provider supports the default versions")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Arc::new(config)
+    }))
+}

@@ -1,0 +1,293 @@
+//! One instance of a component: its start, its calls, its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use oriel_model::execution::Resources;
+use wasmtime::{Engine, Store, Trap, UpdateDeadline};
+
+use crate::bindings::{lifecycle, program, types};
+use crate::call::{Call, ConfigProblem, Health};
+use crate::component::Loaded;
+use crate::error::{CallError, Stop, shortened};
+use crate::meter::{self, Meter};
+use crate::options::SandboxOptions;
+use crate::pool::PoolSpec;
+use crate::slots::Slot;
+use crate::state::State;
+
+/// A guest runs at most this many ticks before others get a turn.
+const TICKS_PER_TURN: u64 = 1;
+
+/// One instance, used by one call at a time.
+pub(crate) struct Instance {
+    store: Store<State>,
+    program: Option<program::Guest>,
+    lifecycle: Option<lifecycle::Guest>,
+    meter: Arc<Meter>,
+    calls: u32,
+    /// Linear memory after the start: what it grows by later is what calls left behind.
+    first_memory: u64,
+    broken: bool,
+    /// When its last call ended, as [`meter::now`] counts.
+    pub(crate) last_used: u64,
+    _slot: Slot,
+}
+
+impl Instance {
+    /// Makes an instance and runs its `initialize`.
+    pub(crate) async fn start(
+        engine: &Engine,
+        spec: &Arc<PoolSpec>,
+        options: &Arc<SandboxOptions>,
+        loaded: &Loaded,
+        slot: Slot,
+    ) -> Result<Box<Self>, CallError> {
+        let timeout = spec.limits.start_timeout.0;
+        let mut store = Store::new(engine, State::new(Arc::clone(spec), Arc::clone(options)));
+        store.limiter(|state| &mut state.limiter);
+        store.epoch_deadline_callback(|context| {
+            context.data().overdue(meter::now())?;
+            Ok(UpdateDeadline::Yield(TICKS_PER_TURN))
+        });
+        store.set_epoch_deadline(TICKS_PER_TURN);
+        let meter = Arc::clone(&store.data().meter);
+        let started = meter::now();
+        store.data_mut().begin(started, timeout, timeout, None);
+        let hard = store.data().call.hard;
+
+        let start = async {
+            let instance = loaded.pre.instantiate_async(&mut store).await?;
+            let program = loaded
+                .program
+                .as_ref()
+                .map(|program| program.load(&mut store, &instance))
+                .transpose()?;
+            let lifecycle = loaded.lifecycle.as_ref().filter(|_| spec.lifecycle);
+            let lifecycle = lifecycle.map(|lifecycle| lifecycle.load(&mut store, &instance)).transpose()?;
+            let answer = match &lifecycle {
+                Some(lifecycle) => lifecycle.call_initialize(&mut store).await?,
+                None => Ok(()),
+            };
+            wasmtime::Result::Ok((program, lifecycle, answer))
+        };
+        let (result, ended) = meter.run(started, hard, start).await;
+        let state = store.data_mut();
+        state.end();
+        let (program, lifecycle, answer) = match result.map_err(wasmtime::Error::from).and_then(|result| result) {
+            Ok(parts) => parts,
+            Err(error) => {
+                let reason = match failure(&error, state, timeout, timeout) {
+                    CallError::Trapped { .. } if error.downcast_ref::<Trap>().is_none() => shortened(format!("{error:#}")),
+                    other => other.to_string(),
+                };
+                return Err(CallError::StartFailed { reason });
+            }
+        };
+        if let Err(error) = answer {
+            return Err(CallError::StartFailed {
+                reason: format!("`initialize` answered: {}", guest_error(error, timeout)),
+            });
+        }
+        let first_memory = state.limiter.memory();
+        Ok(Box::new(Self {
+            store,
+            program,
+            lifecycle,
+            meter,
+            calls: 0,
+            first_memory,
+            broken: false,
+            last_used: ended,
+            _slot: slot,
+        }))
+    }
+
+    /// Calls a program. `started` is the present moment.
+    pub(crate) async fn execute(&mut self, call: &Call<'_>, started: u64) -> Result<String, CallError> {
+        let Self { store, program, meter, .. } = self;
+        let Some(program) = program else {
+            return Err(CallError::NotExported {
+                interface: "oriel:extension/program",
+            });
+        };
+        let spec = &store.data().spec;
+        let (cpu, output_limit) = (spec.limits.cpu.0, spec.limits.output.0);
+        let timeout = call.timeout.map_or(spec.limits.timeout.0, |asked| asked.min(spec.limits.timeout.0));
+        store.data_mut().begin(started, timeout, cpu, Some(call));
+        store.set_epoch_deadline(TICKS_PER_TURN);
+        let hard = store.data().call.hard;
+
+        // Broken until shown otherwise: a caller that goes away in the middle leaves a guest in mid-call.
+        self.broken = true;
+        let (result, ended) = meter
+            .run(started, hard, program.call_execute(&mut *store, call.program, call.input))
+            .await;
+        self.last_used = ended;
+        self.calls += 1;
+        store.data_mut().end();
+        match result {
+            Ok(Ok(answer)) => {
+                self.broken = false;
+                match answer {
+                    Ok(output) if output.len() as u64 > output_limit => Err(CallError::OutputTooLarge {
+                        length: output.len() as u64,
+                        limit: output_limit,
+                    }),
+                    Ok(output) => Ok(output),
+                    Err(error) => Err(guest_error(error, timeout)),
+                }
+            }
+            Ok(Err(error)) => Err(failure(&error, store.data(), timeout, cpu)),
+            Err(stop) => Err(failure(&stop.into(), store.data(), timeout, cpu)),
+        }
+    }
+
+    /// What the last call cost.
+    pub(crate) fn resources(&self, started: u64) -> Resources {
+        Resources {
+            wall_us: self.last_used.saturating_sub(started) / 1_000,
+            guest_cpu_us: self.meter.cpu() / 1_000,
+            peak_memory: self.store.data().limiter.peak_memory(),
+            host_calls: self.meter.calls(),
+        }
+    }
+
+    /// Runs one of the `lifecycle` functions under the limits of a call.
+    async fn manage<T>(
+        &mut self,
+        work: impl AsyncFnOnce(&lifecycle::Guest, &mut Store<State>) -> wasmtime::Result<T>,
+    ) -> Result<Option<T>, CallError> {
+        let Self {
+            store, lifecycle, meter, ..
+        } = self;
+        let Some(lifecycle) = lifecycle else { return Ok(None) };
+        let limits = &store.data().spec.limits;
+        let (timeout, cpu) = (limits.timeout.0, limits.cpu.0);
+        let started = meter::now();
+        store.data_mut().begin(started, timeout, cpu, None);
+        store.set_epoch_deadline(TICKS_PER_TURN);
+        let hard = store.data().call.hard;
+        self.broken = true;
+        let (result, ended) = meter.run(started, hard, work(lifecycle, store)).await;
+        self.last_used = ended;
+        store.data_mut().end();
+        match result.map_err(wasmtime::Error::from).and_then(|result| result) {
+            Ok(answer) => {
+                self.broken = false;
+                Ok(Some(answer))
+            }
+            Err(error) => Err(failure(&error, store.data(), timeout, cpu)),
+        }
+    }
+
+    /// Asks the guest how it is; one without `lifecycle` is well as long as it runs.
+    pub(crate) async fn health_check(&mut self) -> Result<Health, CallError> {
+        let health = self.manage(async |guest, store| guest.call_health_check(store).await).await?;
+        Ok(health.map_or(
+            Health {
+                healthy: true,
+                detail: None,
+            },
+            |health| Health {
+                healthy: health.healthy,
+                detail: health.detail.map(shortened),
+            },
+        ))
+    }
+
+    /// Asks the guest what is wrong with a configuration.
+    pub(crate) async fn check_config(&mut self, config: &str) -> Result<Vec<ConfigProblem>, CallError> {
+        let answer = self
+            .manage(async |guest, store| guest.call_check_config(store, config).await)
+            .await?;
+        let problems = answer.and_then(Result::err).unwrap_or_default();
+        let shown = |problem: lifecycle::ConfigProblem| ConfigProblem {
+            path: shortened(problem.path),
+            message: shortened(problem.message),
+        };
+        Ok(problems.into_iter().take(100).map(shown).collect())
+    }
+
+    /// Lets the guest end in order. What it does wrong no longer matters to anybody but its log.
+    pub(crate) async fn shutdown(mut self: Box<Self>) {
+        if self.broken {
+            return;
+        }
+        if let Err(error) = self.manage(async |guest, store| guest.call_shutdown(store).await).await {
+            let spec = &self.store.data().spec;
+            tracing::debug!(extension = %spec.extension, %error, "`shutdown` failed");
+        }
+    }
+
+    /// Whether it must not be used again.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    /// Whether it has served long enough or holds on to too much memory.
+    pub(crate) fn is_worn(&self, recycle_after_calls: u32) -> bool {
+        let state = self.store.data();
+        let room = state.spec.limits.memory.0.saturating_sub(self.first_memory);
+        self.calls >= recycle_after_calls || state.limiter.memory().saturating_sub(self.first_memory) > room / 2
+    }
+
+    /// Whether it wants to be told of its end.
+    pub(crate) fn has_shutdown(&self) -> bool {
+        self.lifecycle.is_some() && !self.broken
+    }
+
+    /// Bytes of linear memory that it holds.
+    pub(crate) fn memory(&self) -> u64 {
+        self.store.data().limiter.memory()
+    }
+}
+
+/// Why a guest ended without an answer.
+fn failure(error: &wasmtime::Error, state: &State, timeout: Duration, cpu: Duration) -> CallError {
+    if let Some(stop) = error.downcast_ref::<Stop>() {
+        let limits = &state.spec.limits;
+        return match stop {
+            Stop::Timeout => CallError::Timeout { limit: timeout },
+            Stop::Cpu => CallError::Cpu { limit: cpu },
+            Stop::HostCalls => CallError::HostCalls {
+                what: "host calls",
+                limit: u64::from(limits.host_calls),
+            },
+            Stop::HostBytes => CallError::HostCalls {
+                what: "host call bytes",
+                limit: limits.host_call_bytes.0,
+            },
+        };
+    }
+    if let Some((what, limit)) = state.limiter.refused() {
+        return CallError::Memory { what, limit };
+    }
+    let detail = match error.downcast_ref::<Trap>() {
+        Some(trap) => trap.to_string(),
+        None => error.root_cause().to_string(),
+    };
+    CallError::Trapped { detail: shortened(detail) }
+}
+
+/// What the guest itself answered instead of an output.
+fn guest_error(error: types::Error, timeout: Duration) -> CallError {
+    match error {
+        types::Error::InvalidInput(message) => CallError::Rejected {
+            message: shortened(message),
+        },
+        types::Error::Unavailable(message) => CallError::Unavailable {
+            message: shortened(message),
+        },
+        types::Error::Denied(message) => CallError::Denied {
+            message: shortened(message),
+        },
+        types::Error::LimitExceeded(message) => CallError::LimitExceeded {
+            message: shortened(message),
+        },
+        types::Error::DeadlineExceeded => CallError::Timeout { limit: timeout },
+        types::Error::Internal(message) => CallError::Failed {
+            message: shortened(message),
+        },
+    }
+}
