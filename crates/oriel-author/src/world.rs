@@ -1,0 +1,57 @@
+//! The WIT world of one extension: exactly what its manifest declares.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use oriel_model::manifest::{HOST_API, Manifest};
+
+use crate::embedded::WIT;
+use crate::error::Result;
+use crate::files::write_changed;
+
+/// The world's name in the file that [`world`] writes.
+pub(crate) const WORLD: &str = "extension";
+
+/// The version of `wasi:http` that components are built against; hosts accept any 0.2 they know.
+pub(crate) const WASI: &str = "0.2.12";
+
+/// The text of the world: exports for each kind of contribution, imports for each permission.
+#[must_use]
+pub fn world(manifest: &Manifest) -> String {
+    let mut text = format!("// Made from extension.toml by `oriel build`.\npackage oriel:project;\n\nworld {WORLD} {{\n");
+    let mut line = |word: &str, interface: &str| {
+        writeln!(text, "  {word} oriel:extension/{interface}@{HOST_API};").expect("writing to text");
+    };
+    for interface in ["context", "log", "config"] {
+        line("import", interface);
+    }
+    if manifest.permissions.key_value {
+        line("import", "key-value");
+    }
+    if manifest.lifecycle {
+        line("export", "lifecycle");
+    }
+    if !manifest.programs.is_empty() {
+        line("export", "program");
+    }
+    if needs_network(manifest) {
+        writeln!(text, "  import wasi:http/outgoing-handler@{WASI};").expect("writing to text");
+    }
+    text.push_str("}\n");
+    text
+}
+
+/// Whether the manifest asks for outbound HTTP.
+pub(crate) fn needs_network(manifest: &Manifest) -> bool {
+    !manifest.permissions.network.is_empty()
+}
+
+/// Writes the world and what it refers to into `folder`.
+pub(crate) fn write(folder: &Path, manifest: &Manifest) -> Result<()> {
+    write_changed(&folder.join("world.wit"), world(manifest).as_bytes())?;
+    for (path, content) in WIT {
+        let name = path.strip_prefix("deps/").unwrap_or(path);
+        write_changed(&folder.join("deps").join(name), content)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,18 @@
+//! What a call knows about where it runs.
+
+use std::time::Duration;
+
+pub use crate::bindings::imports::oriel::extension::context::CallContext;
+use crate::bindings::imports::oriel::extension::context as host;
+
+/// The context of the call in progress: tenant, execution id, deadline and so on. Costs one host call.
+#[must_use]
+pub fn current() -> CallContext {
+    host::current()
+}
+
+/// Time left until the call's deadline; zero when it has passed.
+#[must_use]
+pub fn remaining() -> Duration {
+    Duration::from_millis(host::remaining_ms())
+}

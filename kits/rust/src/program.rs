@@ -1,0 +1,134 @@
+//! Named programs.
+
+use std::sync::Once;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::{Error, Wire, to_wire};
+
+/// Exports programs: each name with the function behind it.
+///
+/// A function takes any `serde::Deserialize` type and answers `Result<T, Error>` with any `serde::Serialize` type.
+/// Input that does not fit its type is answered as `invalid-input` with the place in it. A panic is logged and
+/// ends the call with a trap.
+///
+/// ```ignore
+/// programs! {
+///     "classify" => classify,
+///     "explain" => explain,
+/// }
+/// ```
+///
+/// Use it once in a crate; the names are those of `[[program]]` in extension.toml.
+#[macro_export]
+macro_rules! programs {
+    ($($name:literal => $function:expr),+ $(,)?) => {
+        const _: () = {
+            struct Programs;
+
+            impl $crate::__private::program::exports::oriel::extension::program::Guest for Programs {
+                fn execute(
+                    name: $crate::__private::String,
+                    input: $crate::__private::String,
+                ) -> ::core::result::Result<$crate::__private::String, $crate::__private::Wire> {
+                    $crate::__private::catch_panics();
+                    match name.as_str() {
+                        $($name => $crate::__private::run(&input, $function),)+
+                        _ => $crate::__private::unknown(&name),
+                    }
+                }
+            }
+
+            $crate::__private::export_program!(Programs with_types_in $crate::__private::program);
+        };
+    };
+}
+
+/// One call: JSON in, the function, JSON out.
+#[doc(hidden)]
+pub fn run<I, O, F>(input: &str, function: F) -> Result<String, Wire>
+where
+    I: DeserializeOwned,
+    O: Serialize,
+    F: FnOnce(I) -> Result<O, Error>,
+{
+    parse(input)
+        .and_then(function)
+        .and_then(|output| serde_json::to_string(&output).map_err(|error| Error::internal(format_args!("output: {error}"))))
+        .map_err(to_wire)
+}
+
+fn parse<I: DeserializeOwned>(input: &str) -> Result<I, Error> {
+    let mut reader = serde_json::Deserializer::from_str(input);
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let path = error.path().to_string();
+        let inner = error.into_inner();
+        if path == "." {
+            Error::invalid_input(inner)
+        } else {
+            Error::invalid_input(format_args!("at `{path}`: {inner}"))
+        }
+    })?;
+    reader.end().map_err(Error::invalid_input)?;
+    Ok(value)
+}
+
+/// The answer for a name that no program has.
+#[doc(hidden)]
+pub fn unknown(name: &str) -> Result<String, Wire> {
+    Err(Wire::InvalidInput(format!("this extension has no program `{name}`")))
+}
+
+/// Logs the message of a panic before it becomes a trap, because a trap carries none.
+#[doc(hidden)]
+pub fn catch_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        std::panic::set_hook(Box::new(|panic| {
+            let message = panic.payload_as_str().unwrap_or("panic");
+            let place = panic.location().map(ToString::to_string).unwrap_or_default();
+            crate::log::write(crate::log::Level::Error, message, &[("panic", place)]);
+        }));
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Deserialize)]
+    struct Order {
+        items: Vec<Item>,
+    }
+
+    #[derive(Deserialize)]
+    struct Item {
+        price: u64,
+    }
+
+    #[test]
+    fn input_errors_name_their_place() {
+        let sum = |order: Order| Ok::<u64, Error>(order.items.iter().map(|item| item.price).sum());
+        assert_eq!(run(r#"{"items":[{"price":1},{"price":9007199254740993}]}"#, sum).ok(), Some("9007199254740994".to_owned()));
+        for (input, place) in [
+            (r#"{"items":[{"price":1},{"price":"x"}]}"#, "at `items[1].price`: invalid type: string \"x\""),
+            (r#"{"items":[{}]}"#, "at `items[0]`: missing field `price`"),
+            ("{}", "missing field `items`"),
+            ("[", "EOF while parsing"),
+            (r#"{"items":[]} x"#, "trailing characters"),
+        ] {
+            let Err(Wire::InvalidInput(message)) = run(input, sum) else { panic!("{input} was accepted") };
+            assert!(message.contains(place), "{message}");
+        }
+    }
+
+    #[test]
+    fn other_errors_become_internal() {
+        let fails = |_: serde_json::Value| -> Result<u8, Error> { Ok("300".parse::<u8>()?) };
+        let Err(Wire::Internal(message)) = run("{}", fails) else { panic!("accepted") };
+        assert_eq!(message, "number too large to fit in target type");
+    }
+}
