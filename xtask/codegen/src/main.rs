@@ -10,6 +10,7 @@
 
 mod errors;
 mod files;
+mod manifest;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -20,7 +21,9 @@ use crate::files::{Generated, Outcome};
 
 /// Everything that is generated.
 fn generated() -> Vec<Generated> {
-    errors::pages()
+    let mut files = errors::pages();
+    files.extend(manifest::files());
+    files
 }
 
 fn run(root: &Path, check: bool) -> Result<bool> {
