@@ -30,6 +30,7 @@ pub(crate) fn tidy() -> Result<()> {
         sources::check(&files),
         records::check(&files),
         links::check(&files, &|path| root.join(path).exists()),
+        links::unlisted(&files),
     ]
     .concat();
     for problem in &problems {

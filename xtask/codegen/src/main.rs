@@ -15,19 +15,21 @@ mod manifest;
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use crate::files::{Generated, Outcome};
 
 /// Everything that is generated.
-fn generated() -> Vec<Generated> {
+fn generated(root: &Path) -> Result<Vec<Generated>> {
+    let contents = std::fs::read_to_string(root.join("docs/SUMMARY.md")).context("could not read docs/SUMMARY.md")?;
     let mut files = errors::pages();
+    files.push(errors::contents(&contents)?);
     files.extend(manifest::files());
-    files
+    Ok(files)
 }
 
 fn run(root: &Path, check: bool) -> Result<bool> {
-    let outcome = files::reconcile(root, &generated(), check)?;
+    let outcome = files::reconcile(root, &generated(root)?, check)?;
     let Outcome { total, differing } = &outcome;
     for path in differing {
         let path = path.display();

@@ -32,6 +32,23 @@ pub(super) fn check(files: &[SourceFile], exists: &dyn Fn(&str) -> bool) -> Vec<
     problems
 }
 
+/// Pages of the book that its table of contents leaves out: mdBook would not render them.
+pub(super) fn unlisted(files: &[SourceFile]) -> Vec<String> {
+    let contents = files
+        .iter()
+        .find(|file| file.path == "docs/SUMMARY.md")
+        .map_or("", |file| &file.text);
+    let listed: BTreeSet<String> = links(contents).into_iter().map(|(_, link)| format!("docs/{link}")).collect();
+    let pages = files
+        .iter()
+        .map(|file| &file.path)
+        .filter(|path| path.starts_with("docs/") && path.ends_with(".md"));
+    pages
+        .filter(|path| !["docs/SUMMARY.md", "docs/adr/template.md"].contains(&path.as_str()) && !listed.contains(*path))
+        .map(|path| format!("{path}: docs/SUMMARY.md does not list it, so the book does not show it"))
+        .collect()
+}
+
 /// The path, relative to the root, that `link` names on the page at `page`.
 fn resolve(page: &str, link: &str) -> Option<String> {
     if link.is_empty() {
@@ -137,6 +154,23 @@ mod tests {
         ] {
             assert_eq!(problems(good), [""; 0], "{good}");
         }
+    }
+
+    #[test]
+    fn pages_that_the_book_would_not_show_are_told() {
+        let file = |path: &str, text: &str| SourceFile {
+            path: path.to_owned(),
+            text: text.to_owned(),
+        };
+        let files = [
+            file("docs/SUMMARY.md", "- [A](a.md)\n  - [B](sub/b.md)"),
+            file("docs/a.md", ""),
+            file("docs/sub/b.md", ""),
+            file("docs/c.md", ""),
+            file("README.md", ""),
+        ];
+        let found = unlisted(&files);
+        assert!(found.len() == 1 && found[0].starts_with("docs/c.md: "), "{found:?}");
     }
 
     #[test]
