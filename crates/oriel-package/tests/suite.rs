@@ -1,0 +1,12 @@
+//! Integration tests of packages.
+
+#[path = "suite/directory.rs"]
+mod directory;
+#[path = "suite/fixture.rs"]
+mod fixture;
+#[path = "suite/hostile.rs"]
+mod hostile;
+#[path = "suite/layout.rs"]
+mod layout;
+#[path = "suite/sbom.rs"]
+mod sbom;
