@@ -1,4 +1,5 @@
 //! Integration tests of the ground crate.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 #[path = "suite/manifest.rs"]
 mod manifest;

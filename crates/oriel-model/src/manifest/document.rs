@@ -69,7 +69,7 @@ pub(super) fn json(value: &Spanned<DeValue<'_>>, problems: &mut Vec<(Range<usize
         DeValue::Array(items) => Value::Array(items.iter().map(|item| json(item, problems)).collect()),
         DeValue::Table(table) => {
             let mut map = Map::new();
-            for (key, item) in table.iter() {
+            for (key, item) in table {
                 map.insert(key.get_ref().to_string(), json(item, problems));
             }
             Value::Object(map)
@@ -84,7 +84,7 @@ pub(super) fn at_pointer(value: &Spanned<DeValue<'_>>, pointer: &str) -> Range<u
         let step = step.replace("~1", "/").replace("~0", "~");
         let below = match place.get_ref() {
             DeValue::Table(table) => get(table, &step),
-            DeValue::Array(items) => step.parse::<usize>().ok().and_then(|index| items.iter().nth(index)),
+            DeValue::Array(items) => step.parse::<usize>().ok().and_then(|index| items.get(index)),
             _ => None,
         };
         let Some(below) = below else { break };

@@ -325,7 +325,7 @@ impl Reader<'_, '_> {
                 check::too_many("dependencies", fields.iter().count(), MAX_DEPENDENCIES),
             );
         }
-        for (key, value) in fields.iter() {
+        for (key, value) in fields {
             let name = match key.get_ref().parse::<ExtensionName>() {
                 Ok(name) => {
                     self.judge(key.span(), check::own_dependency(own, &name));

@@ -134,9 +134,9 @@ fn one_line(text: String) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
         if c.is_control() {
-            shown.extend(c.escape_debug())
+            shown.extend(c.escape_debug());
         } else {
-            shown.push(c)
+            shown.push(c);
         }
     }
     shown

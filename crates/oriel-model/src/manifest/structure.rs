@@ -20,7 +20,7 @@ fn table(report: &mut Report<'_>, shape: &Value, given: &DeTable<'_>, header: Ra
     let none = Map::new();
     let properties = shape["properties"].as_object().unwrap_or(&none);
     let mut misspelt = Vec::new();
-    for (key, item) in given.iter() {
+    for (key, item) in given {
         let name: &str = key.get_ref();
         let below = if path.is_empty() {
             name.to_owned()
