@@ -1,5 +1,6 @@
 //! From a project to its component.
 
+mod alias;
 mod javascript;
 mod python;
 mod rust;
@@ -98,7 +99,11 @@ pub fn build(dir: &Path, options: &BuildOptions) -> Result<BuildReport> {
     let _lock = crate::toolchain::lock(&work.join("build.lock"))?;
     kit::materialise(&project.dir, language)?;
     let wit = work.join("build/wit");
-    world::write(&wit, &project.manifest)?;
+    let renamed: &dyn Fn(&str) -> String = match language {
+        Language::Python | Language::Javascript => &alias::rename,
+        Language::Rust | Language::Component => &str::to_owned,
+    };
+    world::write(&wit, &project.manifest, renamed)?;
     let job = Job {
         project: &project,
         options,

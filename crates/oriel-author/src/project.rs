@@ -27,11 +27,13 @@ impl Project {
     /// # Errors
     /// [`AuthorError::NoProject`] without an `extension.toml`, [`AuthorError::Manifest`] with every problem in it.
     pub fn open(dir: &Path) -> Result<Self> {
+        // Tools run in other directories than ours.
+        let dir = &std::path::absolute(dir).map_err(AuthorError::file("find", dir))?;
         let path = dir.join(MANIFEST_FILE);
         let bytes = match fs::read(&path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(AuthorError::NoProject { path: dir.to_owned() });
+                return Err(AuthorError::NoProject { path: dir.clone() });
             }
             Err(error) => return Err(AuthorError::file("read", &path)(error)),
         };

@@ -1,10 +1,15 @@
 //! Pinned compilers, fetched on first use into a cache of the user by the ordinary package managers.
 
+mod node;
+mod python;
+
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use crate::error::{AuthorError, Result};
 use crate::files::{make_dir, replace};
+pub(crate) use node::{Node, text};
+pub(crate) use python::Python;
 
 /// Where pinned compilers live.
 ///

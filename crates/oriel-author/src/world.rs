@@ -46,12 +46,13 @@ pub(crate) fn needs_network(manifest: &Manifest) -> bool {
     !manifest.permissions.network.is_empty()
 }
 
-/// Writes the world and what it refers to into `folder`.
-pub(crate) fn write(folder: &Path, manifest: &Manifest) -> Result<()> {
-    write_changed(&folder.join("world.wit"), world(manifest).as_bytes())?;
+/// Writes the world and what it refers to into `folder`, each text as `rename` turns it.
+pub(crate) fn write(folder: &Path, manifest: &Manifest, rename: &dyn Fn(&str) -> String) -> Result<()> {
+    write_changed(&folder.join("world.wit"), rename(&world(manifest)).as_bytes())?;
     for (path, content) in WIT {
         let name = path.strip_prefix("deps/").unwrap_or(path);
-        write_changed(&folder.join("deps").join(name), content)?;
+        let text = rename(&String::from_utf8_lossy(content));
+        write_changed(&folder.join("deps").join(name), text.as_bytes())?;
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! What authors do: make a project, build it, break it.
 
 mod suite {
+    mod javascript;
     mod rust;
     mod support;
 }

@@ -1,0 +1,24 @@
+use oriel_author::{AuthorError, BuildOptions, build, check};
+use oriel_model::manifest::Language;
+
+use super::support::{built, edit, project};
+
+#[test]
+fn a_new_project_builds_without_wasi() {
+    let (_temp, dir) = project(Language::Javascript);
+    let report = built(&dir);
+    assert!(
+        report.imports.iter().all(|name| name.starts_with("oriel:extension/")),
+        "{:?}",
+        report.imports
+    );
+    assert!(report.exports.iter().any(|name| name == "oriel:extension/program@0.1.0"));
+    assert!(built(&dir).unchanged);
+    assert_eq!(check(&dir).expect("checkable").findings, []);
+
+    edit(&dir.join("src/main.js"), "return {", "return {{");
+    let error = build(&dir, &BuildOptions::default()).expect_err("a syntax error");
+    assert!(matches!(error, AuthorError::Build { .. }));
+    let text = error.to_string();
+    assert!(text.contains("src/main.js:6") && !text.contains("node:"), "{text}");
+}

@@ -1,0 +1,20 @@
+// What a call knows about where it runs.
+
+import { host, narrow } from "./host.js";
+
+export const context = {
+  current() {
+    const { tenant, principal, extension, version, executionId, task, traceparent, deadlineMs } = host("context").current();
+    return {
+      tenant,
+      principal: principal ?? undefined,
+      extension,
+      version,
+      executionId,
+      task: task ?? undefined,
+      traceparent: traceparent ?? undefined,
+      deadlineMs: narrow(deadlineMs),
+    };
+  },
+  remainingMs: () => narrow(host("context").remainingMs()),
+};

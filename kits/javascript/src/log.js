@@ -1,0 +1,41 @@
+// Log lines, kept per tenant and shown by `oriel logs`.
+
+import { host } from "./host.js";
+
+function text(value) {
+  if (typeof value === "string") return value;
+  if (value instanceof Error) return value.stack ? `${value}\n${value.stack}` : String(value);
+  if (typeof value === "object" && value !== null) {
+    try {
+      return JSON.stringify(value);
+    } catch {
+      return String(value);
+    }
+  }
+  return String(value);
+}
+
+function write(level, message, fields) {
+  const pairs = fields === undefined ? [] : Object.entries(fields).map(([key, value]) => [key, text(value)]);
+  host("log").write(level, text(message), pairs);
+}
+
+export const log = {
+  trace: (message, fields) => write("trace", message, fields),
+  debug: (message, fields) => write("debug", message, fields),
+  info: (message, fields) => write("info", message, fields),
+  warn: (message, fields) => write("warn", message, fields),
+  error: (message, fields) => write("error", message, fields),
+};
+
+const line = (level) => (...parts) => write(level, parts.map(text).join(" "));
+
+/** What `console` becomes. */
+export const console = {
+  trace: line("trace"),
+  debug: line("debug"),
+  log: line("info"),
+  info: line("info"),
+  warn: line("warn"),
+  error: line("error"),
+};
