@@ -4,7 +4,7 @@ mod data;
 
 use anyhow::Result;
 
-use crate::{ui, workspace};
+use crate::{table, ui, workspace};
 
 /// Fetches the data and writes it as NDJSON, one `{id, input}` a line, as batches and streams take it.
 ///
@@ -14,8 +14,11 @@ pub(crate) fn demo() -> Result<()> {
     ui::step("demo data");
     let directory = workspace::target().join("demo-data");
     data::fetch(&workspace::root().join("xtask/data"), &directory)?;
-    for batch in [data::webhooks(&directory)?, data::flights(&directory)?] {
-        ui::line(&format!("{}: {} items, sha256:{}", batch.path.display(), batch.items, batch.sha256));
-    }
+    let rows = [data::webhooks(&directory)?, data::flights(&directory)?].map(|batch| {
+        let name = batch.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        vec![name, table::count(batch.items), table::count(batch.bytes), batch.sha256]
+    });
+    ui::line(&table::render(&["file", "items", "bytes", "sha256"], &rows));
+    ui::line(&format!("in {}", directory.display()));
     Ok(())
 }

@@ -9,6 +9,7 @@ mod codegen;
 mod demo;
 mod setup;
 mod shell;
+mod table;
 mod tidy;
 mod ui;
 mod workspace;

@@ -19,6 +19,8 @@ pub(super) struct Batch {
     pub(super) path: PathBuf,
     /// How many lines it has.
     pub(super) items: usize,
+    /// How long it is.
+    pub(super) bytes: usize,
     /// What it holds, so that two runs can be compared.
     pub(super) sha256: String,
 }
@@ -125,6 +127,7 @@ impl Lines {
         Ok(Batch {
             path,
             items: self.items,
+            bytes: self.text.len(),
             sha256,
         })
     }
