@@ -1,5 +1,7 @@
 //! What CI runs: tests and checks; and the other programs that this door leads to.
 
+use std::path::Path;
+
 use anyhow::{Result, bail};
 
 use crate::shell::{cargo, run};
@@ -11,8 +13,13 @@ use crate::{codegen, setup, tidy, ui, workspace};
 /// When something is missing or a test fails.
 pub(crate) fn test() -> Result<()> {
     setup::setup()?;
+    let root = workspace::root();
     ui::step("tests");
-    cargo().args(["test", "--workspace", "--locked"]).directory(&workspace::root()).go()
+    cargo().args(["test", "--workspace", "--locked"]).directory(&root).go()?;
+    ui::step("tests of the Rust kit");
+    // Not a member of the workspace: it is what authors build with, for another target. As a library it has no lock file.
+    let kit = ["test", "--manifest-path", "kits/rust/Cargo.toml", "--target-dir"];
+    cargo().args(kit).args([workspace::target().join("kits")]).directory(&root).go()
 }
 
 /// Runs every check that is not a test, all of them even when one fails.
@@ -31,13 +38,7 @@ pub(crate) fn lint() -> Result<()> {
         "--deny=warnings",
     ];
     let checks: [(&str, &dyn Fn() -> Result<()>); 5] = [
-        ("format", &|| {
-            cargo()
-                .args(["fmt", "--all", "--check"])
-                .directory(&root)
-                .hint("`cargo fmt --all` mends it")
-                .go()
-        }),
+        ("format", &|| format(&root)),
         ("tidy", &tidy::tidy),
         ("clippy", &|| cargo().args(clippy).directory(&root).go()),
         ("generated files", &|| codegen::codegen(true)),
@@ -57,8 +58,22 @@ pub(crate) fn lint() -> Result<()> {
     bail!("lint found problems in: {}", failed.join(", "))
 }
 
+/// The form of all Rust code: the workspace's, and that of the packages beside it.
+fn format(root: &Path) -> Result<()> {
+    let hint = "`cargo fmt --all` mends it, with the same --manifest-path";
+    cargo().args(["fmt", "--all", "--check"]).directory(root).hint(hint).go()?;
+    for manifest in workspace::packages_beside(root)? {
+        cargo()
+            .args(["fmt", "--all", "--check", "--manifest-path", &manifest])
+            .directory(root)
+            .hint(hint)
+            .go()?;
+    }
+    Ok(())
+}
+
 /// tidy already checks licences, sources and bans by the same file; cargo-deny adds to that where it is installed.
-fn deny(root: &std::path::Path) -> Result<()> {
+fn deny(root: &Path) -> Result<()> {
     if !run("cargo-deny").args(["--version"]).succeeds() {
         ui::line("not installed: tidy has checked licences, sources and bans by deny.toml");
         return Ok(());
