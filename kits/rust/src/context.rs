@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-pub use crate::bindings::imports::oriel::extension::context::CallContext;
 use crate::bindings::imports::oriel::extension::context as host;
+pub use crate::bindings::imports::oriel::extension::context::CallContext;
 
 /// The context of the call in progress: tenant, execution id, deadline and so on. Costs one host call.
 #[must_use]

@@ -51,7 +51,10 @@ pub struct ConfigProblem {
 impl ConfigProblem {
     /// A problem at `path`, a JSON pointer such as `/threshold`.
     pub fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { path: path.into(), message: message.into() }
+        Self {
+            path: path.into(),
+            message: message.into(),
+        }
     }
 }
 
@@ -98,7 +101,7 @@ macro_rules! lifecycle {
                 }
             }
 
-            $crate::__private::export_lifecycle!(Life with_types_in $crate::__private::lifecycle);
+    $crate::__private::export_lifecycle!(Life with_types_in $crate::__private::lifecycle);
         };
     };
 }
@@ -113,7 +116,10 @@ pub fn initialize<L: Lifecycle>() -> Result<(), Wire> {
 pub fn health_check<L: Lifecycle>() -> wire::Health {
     match L::health_check() {
         Health::Healthy(detail) => wire::Health { healthy: true, detail },
-        Health::Unhealthy(detail) => wire::Health { healthy: false, detail: Some(detail) },
+        Health::Unhealthy(detail) => wire::Health {
+            healthy: false,
+            detail: Some(detail),
+        },
     }
 }
 
@@ -128,6 +134,9 @@ pub fn check_config<L: Lifecycle>(config: &str) -> Result<(), Vec<wire::ConfigPr
     }
     Err(problems
         .into_iter()
-        .map(|problem| wire::ConfigProblem { path: problem.path, message: problem.message })
+        .map(|problem| wire::ConfigProblem {
+            path: problem.path,
+            message: problem.message,
+        })
         .collect())
 }

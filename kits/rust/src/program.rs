@@ -112,15 +112,23 @@ mod tests {
     #[test]
     fn input_errors_name_their_place() {
         let sum = |order: Order| Ok::<u64, Error>(order.items.iter().map(|item| item.price).sum());
-        assert_eq!(run(r#"{"items":[{"price":1},{"price":9007199254740993}]}"#, sum).ok(), Some("9007199254740994".to_owned()));
+        assert_eq!(
+            run(r#"{"items":[{"price":1},{"price":9007199254740993}]}"#, sum).ok(),
+            Some("9007199254740994".to_owned())
+        );
         for (input, place) in [
-            (r#"{"items":[{"price":1},{"price":"x"}]}"#, "at `items[1].price`: invalid type: string \"x\""),
+            (
+                r#"{"items":[{"price":1},{"price":"x"}]}"#,
+                "at `items[1].price`: invalid type: string \"x\"",
+            ),
             (r#"{"items":[{}]}"#, "at `items[0]`: missing field `price`"),
             ("{}", "missing field `items`"),
             ("[", "EOF while parsing"),
             (r#"{"items":[]} x"#, "trailing characters"),
         ] {
-            let Err(Wire::InvalidInput(message)) = run(input, sum) else { panic!("{input} was accepted") };
+            let Err(Wire::InvalidInput(message)) = run(input, sum) else {
+                panic!("{input} was accepted")
+            };
             assert!(message.contains(place), "{message}");
         }
     }
@@ -128,7 +136,9 @@ mod tests {
     #[test]
     fn other_errors_become_internal() {
         let fails = |_: serde_json::Value| -> Result<u8, Error> { Ok("300".parse::<u8>()?) };
-        let Err(Wire::Internal(message)) = run("{}", fails) else { panic!("accepted") };
+        let Err(Wire::Internal(message)) = run("{}", fails) else {
+            panic!("accepted")
+        };
         assert_eq!(message, "number too large to fit in target type");
     }
 }
