@@ -1,4 +1,5 @@
 //! Integration tests of packages.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 #[path = "suite/directory.rs"]
 mod directory;

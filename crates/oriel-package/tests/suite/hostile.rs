@@ -208,7 +208,7 @@ fn special_entries_and_foreign_headers_are_refused() {
     // Sizes that lie: shorter, longer than the file, base 256, beyond any file.
     check(&with(&|header| header.set_size(1)), ErrorCode::PackageInvalid, "");
     check(
-        &with(&|header| header.set_size(0o7777_7777_777)),
+        &with(&|header| header.set_size(0o77_777_777_777)),
         ErrorCode::PackageInvalid,
         "cut short",
     );
