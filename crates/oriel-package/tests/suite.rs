@@ -3,6 +3,8 @@
 
 #[path = "suite/directory.rs"]
 mod directory;
+#[path = "suite/documents.rs"]
+mod documents;
 #[path = "suite/fixture.rs"]
 mod fixture;
 #[path = "suite/hostile.rs"]
