@@ -2,6 +2,7 @@
 
 mod suite {
     mod javascript;
+    mod python;
     mod rust;
     mod support;
 }
