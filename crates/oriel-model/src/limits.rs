@@ -212,6 +212,12 @@ macro_rules! limits {
                 Self { $($field: asked.$field.unwrap_or(default.$field).min(ceiling.$field),)* }
             }
 
+            /// These limits with the axes of `set` put in their place, never above `ceiling`.
+            #[must_use]
+            pub fn override_with(&self, set: &LimitsRequest, ceiling: &Self) -> Self {
+                Self { $($field: set.$field.unwrap_or(self.$field).min(ceiling.$field),)* }
+            }
+
             /// The names of the axes on which `asked` wants more than `ceiling` allows.
             #[must_use]
             pub fn above(asked: &LimitsRequest, ceiling: &Self) -> Vec<&'static str> {

@@ -1,0 +1,212 @@
+//! Why an installation could not be changed or does not answer.
+
+use oriel_access::AccessError;
+use oriel_model::manifest::Diagnostics;
+use oriel_model::schema::SchemaProblem;
+use oriel_model::{Coded, ErrorCode};
+use oriel_package::PackageError;
+use oriel_sandbox::{CallError, SandboxError};
+use oriel_store::StoreError;
+
+/// An error of the extension service.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExtensionError {
+    /// No installation of this name in the tenant.
+    #[error("there is no extension `{name}` in this tenant")]
+    NotFound {
+        /// The name as it came, cut to 64 characters.
+        name: String,
+    },
+    /// The extension contributes no such program.
+    #[error("the extension `{extension}` has no program `{program}`; it has {}", listed(.programs))]
+    ProgramNotFound {
+        /// The extension.
+        extension: String,
+        /// What was asked for.
+        program: String,
+        /// What there is.
+        programs: Vec<String>,
+    },
+    /// It is installed already.
+    #[error("the extension `{name}` is already installed in version {version}")]
+    Exists {
+        /// Its name.
+        name: String,
+        /// The version that runs.
+        version: String,
+    },
+    /// The package is of another extension than the one to upgrade.
+    #[error("the package is of `{package}`, not of `{installed}`")]
+    OtherExtension {
+        /// The package's extension.
+        package: String,
+        /// The installed one.
+        installed: String,
+    },
+    /// The version is known with other content.
+    #[error("version {version} of `{name}` is known with other content; versions are immutable")]
+    VersionExists {
+        /// The extension.
+        name: String,
+        /// The version.
+        version: String,
+    },
+    /// An administrator must grant permissions first.
+    #[error("`{name}` waits for consent to: {}", .permissions.join(", "))]
+    ConsentRequired {
+        /// The extension.
+        name: String,
+        /// What it asks for beyond its grant, in words.
+        permissions: Vec<String>,
+    },
+    /// A consent that covers less than the release asks for, or something nobody asked for.
+    #[error("{reason}")]
+    ConsentInvalid {
+        /// What does not fit.
+        reason: String,
+    },
+    /// The operator does not allow to grant this.
+    #[error("this server does not allow extensions to reach the private network {network}")]
+    NetworkForbidden {
+        /// The network asked for.
+        network: String,
+    },
+    /// It is switched off.
+    #[error("the extension `{name}` is disabled")]
+    Disabled {
+        /// The extension.
+        name: String,
+    },
+    /// There is no former release.
+    #[error("the extension `{name}` has no former release to roll back to")]
+    NothingToRollBack {
+        /// The extension.
+        name: String,
+    },
+    /// Somebody else changed the installation at the same time.
+    #[error("another change to `{name}` is in progress or was faster")]
+    Conflict {
+        /// The extension.
+        name: String,
+    },
+    /// The caller's `If-Match` names another revision.
+    #[error("`{name}` is at revision {actual} now")]
+    Precondition {
+        /// The extension.
+        name: String,
+        /// The revision that it has.
+        actual: u64,
+    },
+    /// A dependency is absent or out of range.
+    #[error("`{name}` needs {requirement}, and the tenant has {found}")]
+    DependencyMissing {
+        /// The extension that needs it.
+        name: String,
+        /// What it needs, such as "`geo` ^1.2".
+        requirement: String,
+        /// What there is, such as "1.1.0" or "none".
+        found: String,
+    },
+    /// Another extension needs this one as it is.
+    #[error("`{dependent}` needs `{name}` {requirement}")]
+    DependencyInUse {
+        /// The extension to change.
+        name: String,
+        /// The extension that needs it.
+        dependent: String,
+        /// In which versions.
+        requirement: String,
+    },
+    /// The configuration does not fit.
+    #[error("the configuration of `{name}` is not valid: {}", first(.problems))]
+    ConfigInvalid {
+        /// The extension.
+        name: String,
+        /// Where and why.
+        problems: Vec<SchemaProblem>,
+    },
+    /// More is asked for than the operator allows.
+    #[error("the limits {} are above what this server allows", .axes.join(", "))]
+    LimitsInvalid {
+        /// The axes.
+        axes: Vec<&'static str>,
+    },
+    /// The extension was written for another guest API.
+    #[error("`{name}` needs the guest API {wanted}, and this server speaks {spoken}")]
+    HostApi {
+        /// The extension.
+        name: String,
+        /// The manifest's range.
+        wanted: String,
+        /// This build's version.
+        spoken: String,
+    },
+    /// The manifest is not valid.
+    #[error(transparent)]
+    Manifest(#[from] Diagnostics),
+    /// The package is not valid.
+    #[error(transparent)]
+    Package(#[from] PackageError),
+    /// The component cannot run.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+    /// It did not start or answer when it was tried.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// The principal may not.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    /// Storage failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+fn listed(names: &[String]) -> String {
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+fn first(problems: &[SchemaProblem]) -> String {
+    problems.first().map_or_else(String::new, |problem| {
+        let path = if problem.path.is_empty() { "the whole" } else { &problem.path };
+        format!("{path}: {}", problem.message)
+    })
+}
+
+impl Coded for ExtensionError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::NotFound { .. } => ErrorCode::ExtensionNotFound,
+            Self::ProgramNotFound { .. } => ErrorCode::ProgramNotFound,
+            Self::Exists { .. } => ErrorCode::ExtensionExists,
+            Self::OtherExtension { .. } | Self::ConsentInvalid { .. } => ErrorCode::RequestInvalid,
+            Self::VersionExists { .. } => ErrorCode::VersionExists,
+            Self::ConsentRequired { .. } => ErrorCode::ConsentRequired,
+            Self::NetworkForbidden { .. } => ErrorCode::Forbidden,
+            Self::Disabled { .. } => ErrorCode::ExtensionDisabled,
+            Self::NothingToRollBack { .. } => ErrorCode::NothingToRollBack,
+            Self::Conflict { .. } => ErrorCode::ExtensionConflict,
+            Self::Precondition { .. } => ErrorCode::PreconditionFailed,
+            Self::DependencyMissing { .. } => ErrorCode::DependencyMissing,
+            Self::DependencyInUse { .. } => ErrorCode::DependencyInUse,
+            Self::ConfigInvalid { .. } => ErrorCode::ConfigInvalid,
+            Self::LimitsInvalid { .. } => ErrorCode::LimitsInvalid,
+            Self::HostApi { .. } => ErrorCode::HostApiUnsupported,
+            Self::Manifest(error) => error.code(),
+            Self::Package(error) => error.code(),
+            Self::Sandbox(error) => error.code(),
+            Self::Call(error) => error.code(),
+            Self::Access(error) => error.code(),
+            Self::Store(error) => error.code(),
+        }
+    }
+
+    fn places(&self) -> Option<serde_json::Value> {
+        match self {
+            Self::ConfigInvalid { problems, .. } => serde_json::to_value(problems).ok(),
+            Self::Manifest(error) => error.places(),
+            Self::Package(error) => error.places(),
+            _ => None,
+        }
+    }
+}

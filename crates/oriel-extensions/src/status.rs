@@ -1,0 +1,121 @@
+//! What people see of an installation.
+
+use oriel_access::Access;
+use oriel_model::access::{Principal, Scope};
+use oriel_model::installation::{Installation, InstallationState};
+use oriel_model::limits::Limits;
+use oriel_model::page::{Page, PageRequest};
+use oriel_model::schema::SchemaProblem;
+use oriel_sandbox::PoolStats;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{ExtensionError, Extensions, active, config};
+
+/// How an installation does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HealthState {
+    /// It answers.
+    Healthy,
+    /// It said of itself that it does not work, or did not answer when it was asked.
+    Unhealthy,
+    /// It has not been called since the server started, or is not enabled.
+    Idle,
+}
+
+/// How an installation does, with its own words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// How.
+    pub state: HealthState,
+    /// One line for an administrator.
+    pub detail: Option<String>,
+}
+
+/// An installation as people see it.
+#[derive(Debug, Clone)]
+pub struct Status {
+    /// The installation; its `config` is masked.
+    pub installation: Installation,
+    /// The limits in force.
+    pub limits: Limits,
+    /// How it does.
+    pub health: Health,
+    /// Why its configuration does not fit, when it does not.
+    pub config_problems: Vec<SchemaProblem>,
+    /// What a waiting release (the first one, or a pending upgrade) asks for beyond the grant, in words.
+    pub wants: Vec<String>,
+    /// Its instances, when it was called since the server started.
+    pub pool: Option<PoolStats>,
+}
+
+impl Extensions {
+    /// One installation, asked for its health when it is running.
+    ///
+    /// # Errors
+    /// When the principal may not, or nothing of this name is installed.
+    pub async fn get(&self, principal: &Principal, name: &str) -> Result<Status, ExtensionError> {
+        Access::require(principal, Scope::ExtensionsRead)?;
+        let installation = self.find(principal.tenant, name).await?;
+        let mut status = self.describe(principal, installation);
+        let handle = self.handle(principal.tenant, &principal.tenant_name, &status.installation.name);
+        if let Some(active) = handle.loaded() {
+            status.health = match active.pool().health_check().await {
+                Ok(health) if health.healthy => Health { state: HealthState::Healthy, detail: health.detail },
+                Ok(health) => Health { state: HealthState::Unhealthy, detail: health.detail },
+                Err(error) => Health { state: HealthState::Unhealthy, detail: Some(error.to_string()) },
+            };
+        }
+        Ok(status)
+    }
+
+    /// The tenant's installations by name. Nobody is asked for health here: it is `idle` throughout.
+    ///
+    /// # Errors
+    /// When the principal may not, or the cursor is foreign.
+    pub async fn list(&self, principal: &Principal, page: PageRequest) -> Result<Page<Status>, ExtensionError> {
+        Access::require(principal, Scope::ExtensionsRead)?;
+        let page = self.shared.stores.installations.list(principal.tenant, page).await?;
+        Ok(page.map(|installation| self.describe(principal, installation)))
+    }
+
+    /// The configuration as people may see it.
+    ///
+    /// # Errors
+    /// When the principal may not, or nothing of this name is installed.
+    pub async fn config(&self, principal: &Principal, name: &str) -> Result<Value, ExtensionError> {
+        Access::require(principal, Scope::ExtensionsRead)?;
+        Ok(config::mask(&self.find(principal.tenant, name).await?))
+    }
+
+    /// An installation that a change answered, as people see it.
+    #[must_use]
+    pub fn describe(&self, principal: &Principal, installation: Installation) -> Status {
+        let limits = active::limits(&installation.release, &installation.limits, &self.shared.options.ceiling);
+        let config_problems = match config::open(&self.shared.sealer, &installation) {
+            Ok(opened) => match config::validate(&opened, &installation.release) {
+                Err(ExtensionError::ConfigInvalid { problems, .. }) => problems,
+                _ => Vec::new(),
+            },
+            Err(error) => vec![SchemaProblem { path: String::new(), message: error.to_string() }],
+        };
+        let waiting = match (&installation.pending, installation.state) {
+            (Some(pending), _) => Some(pending),
+            (None, InstallationState::PendingConsent) => Some(&installation.release),
+            (None, _) => None,
+        };
+        let wants = waiting.map(|release| release.manifest.permissions.beyond(&installation.grant)).unwrap_or_default();
+        let handle = self.handle(principal.tenant, &principal.tenant_name, &installation.name);
+        let pool = handle.loaded().map(|active| active.pool().stats());
+        let config = config::mask(&installation);
+        Status {
+            installation: Installation { config, ..installation },
+            limits,
+            health: Health { state: HealthState::Idle, detail: None },
+            config_problems,
+            wants,
+            pool,
+        }
+    }
+}
