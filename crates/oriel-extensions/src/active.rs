@@ -35,7 +35,9 @@ pub struct Program {
 
 impl std::fmt::Debug for Active {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Active").field("installation", &self.installation.id).finish_non_exhaustive()
+        f.debug_struct("Active")
+            .field("installation", &self.installation.id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -45,9 +47,17 @@ impl Active {
         let limits = limits(&installation.release, &installation.limits, &shared.options.ceiling);
         let pool = pool(shared, &installation, tenant_name, limits.clone(), &config);
         let programs = installation.release.manifest.programs.iter();
-        let programs = programs.map(|program| (program.name.clone(), Arc::new(Program { manifest: program.clone() }))).collect();
+        let programs = programs
+            .map(|program| (program.name.clone(), Arc::new(Program { manifest: program.clone() })))
+            .collect();
         let looked_at = AtomicI64::new(shared.clock.now().millis());
-        Ok(Self { installation, limits, pool, programs, looked_at })
+        Ok(Self {
+            installation,
+            limits,
+            pool,
+            programs,
+            looked_at,
+        })
     }
 
     /// The installation as it was when this release became active.
@@ -82,7 +92,14 @@ impl Active {
         self.programs.get(name).ok_or_else(|| ExtensionError::ProgramNotFound {
             extension: self.installation.name.to_string(),
             program: name.chars().take(64).collect(),
-            programs: self.installation.release.manifest.programs.iter().map(|program| program.name.to_string()).collect(),
+            programs: self
+                .installation
+                .release
+                .manifest
+                .programs
+                .iter()
+                .map(|program| program.name.to_string())
+                .collect(),
         })
     }
 
@@ -93,7 +110,9 @@ impl Active {
 
     /// Claims the next comparison with the store: true for one of several callers at once.
     pub(crate) fn claim_look(&self, before: Timestamp, now: Timestamp) -> bool {
-        self.looked_at.compare_exchange(before.millis(), now.millis(), Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        self.looked_at
+            .compare_exchange(before.millis(), now.millis(), Ordering::Relaxed, Ordering::Relaxed)
+            .is_ok()
     }
 }
 
@@ -112,7 +131,11 @@ pub(crate) fn pool(shared: &Shared, installation: &Installation, tenant_name: &T
         extension: installation.name.clone(),
         version: release.manifest.version.clone(),
         component: release.component,
-        source: Arc::new(PackageSource { blobs: shared.stores.blobs.clone(), package: release.package, limits: shared.options.package.clone() }),
+        source: Arc::new(PackageSource {
+            blobs: shared.stores.blobs.clone(),
+            package: release.package,
+            limits: shared.options.package.clone(),
+        }),
         limits,
         grant: installation.grant.clone(),
         reuse: release.manifest.reuse,
@@ -139,7 +162,10 @@ impl ComponentSource for PackageSource {
         let bytes = self.blobs.get(self.package).await.map_err(|error| SourceError::new(&error))?;
         let bytes = bytes.ok_or_else(|| SourceError {
             code: ErrorCode::StoreCorrupt,
-            message: StoreError::Corrupt { what: format!("package {}", self.package) }.to_string(),
+            message: StoreError::Corrupt {
+                what: format!("package {}", self.package),
+            }
+            .to_string(),
         })?;
         let unpacked = oriel_package::read(&bytes, &self.limits).map_err(|error| SourceError::new(&error))?;
         Ok(unpacked.package.component.into())

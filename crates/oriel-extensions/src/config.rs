@@ -19,7 +19,9 @@ pub const SECRET_MASK: &str = "********";
 /// JSON pointers of the secrets that `schema` declares.
 fn secrets(schema: Option<&Value>) -> Vec<String> {
     fn walk(schema: &Value, path: &str, found: &mut Vec<String>) {
-        let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return };
+        let Some(properties) = schema.get("properties").and_then(Value::as_object) else {
+            return;
+        };
         for (name, property) in properties {
             let path = format!("{path}/{}", name.replace('~', "~0").replace('/', "~1"));
             if property.get("writeOnly") == Some(&Value::Bool(true)) {
@@ -49,9 +51,16 @@ pub(crate) fn open(sealer: &Sealer, installation: &Installation) -> Result<Value
     let mut config = installation.config.clone();
     for pointer in secrets(schema) {
         let Some(slot) = config.pointer_mut(&pointer) else { continue };
-        let corrupt = || StoreError::Corrupt { what: format!("the secret {pointer} of `{}`: it needs the master key it was sealed with", installation.name) };
+        let corrupt = || StoreError::Corrupt {
+            what: format!(
+                "the secret {pointer} of `{}`: it needs the master key it was sealed with",
+                installation.name
+            ),
+        };
         let sealed = slot.as_str().ok_or_else(corrupt)?;
-        let opened = sealer.open(&place(installation.tenant, &installation.name, &pointer), sealed).map_err(|_| corrupt())?;
+        let opened = sealer
+            .open(&place(installation.tenant, &installation.name, &pointer), sealed)
+            .map_err(|_| corrupt())?;
         *slot = serde_json::from_slice(&opened).map_err(|_| corrupt())?;
     }
     add_defaults(&mut config, schema);
@@ -60,7 +69,9 @@ pub(crate) fn open(sealer: &Sealer, installation: &Installation) -> Result<Value
 
 fn add_defaults(config: &mut Value, schema: Option<&Value>) {
     let properties = schema.and_then(|schema| schema.get("properties")).and_then(Value::as_object);
-    let (Some(properties), Some(config)) = (properties, config.as_object_mut()) else { return };
+    let (Some(properties), Some(config)) = (properties, config.as_object_mut()) else {
+        return;
+    };
     for (name, property) in properties {
         if let (false, Some(default)) = (config.contains_key(name), property.get("default")) {
             config.insert(name.clone(), default.clone());
@@ -107,23 +118,35 @@ pub(crate) fn keep_secrets(new: &mut Value, current: &Value, release: &Release) 
 pub(crate) fn validate(config: &Value, release: &Release) -> Result<(), ExtensionError> {
     let problems = match (&release.manifest.config_schema, config) {
         (_, config) if !config.is_object() => {
-            vec![SchemaProblem { path: String::new(), message: "the configuration must be a JSON object".to_owned() }]
+            vec![SchemaProblem {
+                path: String::new(),
+                message: "the configuration must be a JSON object".to_owned(),
+            }]
         }
         (None, Value::Object(map)) if map.is_empty() => Vec::new(),
-        (None, _) => vec![SchemaProblem { path: String::new(), message: "the extension takes no configuration".to_owned() }],
+        (None, _) => vec![SchemaProblem {
+            path: String::new(),
+            message: "the extension takes no configuration".to_owned(),
+        }],
         (Some(schema), config) => {
             let mut config = config.clone();
             add_defaults(&mut config, Some(schema));
             match Schema::compile(schema) {
                 Ok(schema) => schema.validate(&config).err().unwrap_or_default(),
-                Err(error) => vec![SchemaProblem { path: String::new(), message: error.to_string() }],
+                Err(error) => vec![SchemaProblem {
+                    path: String::new(),
+                    message: error.to_string(),
+                }],
             }
         }
     };
     if problems.is_empty() {
         return Ok(());
     }
-    Err(ExtensionError::ConfigInvalid { name: release.manifest.name.to_string(), problems })
+    Err(ExtensionError::ConfigInvalid {
+        name: release.manifest.name.to_string(),
+        problems,
+    })
 }
 
 /// Seals the secrets of an opened configuration for storage.
@@ -189,7 +212,12 @@ mod tests {
             tenant: TenantId::new(now),
             name: "slack".parse().unwrap(),
             state: oriel_model::installation::InstallationState::Enabled,
-            release: Release { manifest, package: digest, component: digest, size: 0 },
+            release: Release {
+                manifest,
+                package: digest,
+                component: digest,
+                size: 0,
+            },
             grant: Default::default(),
             previous: None,
             pending: None,
@@ -205,10 +233,18 @@ mod tests {
     fn secrets_are_sealed_at_rest_masked_when_shown_and_opened_for_the_guest() {
         let sealer = Sealer::new(&[1; 32]);
         let mut it = installation(json!({}));
-        it.config = seal(&sealer, it.tenant, &it.release, json!({"token": "xoxb", "proxy": {"password": "pw"}}));
+        it.config = seal(
+            &sealer,
+            it.tenant,
+            &it.release,
+            json!({"token": "xoxb", "proxy": {"password": "pw"}}),
+        );
         assert!(!it.config.to_string().contains("xoxb") && !it.config.to_string().contains("pw\""));
         assert_eq!(mask(&it), json!({"token": SECRET_MASK, "proxy": {"password": SECRET_MASK}}));
-        assert_eq!(open(&sealer, &it).unwrap(), json!({"token": "xoxb", "proxy": {"password": "pw"}, "channel": "#general"}));
+        assert_eq!(
+            open(&sealer, &it).unwrap(),
+            json!({"token": "xoxb", "proxy": {"password": "pw"}, "channel": "#general"})
+        );
         assert!(open(&Sealer::new(&[2; 32]), &it).is_err());
     }
 
@@ -217,9 +253,18 @@ mod tests {
         let it = installation(json!({}));
         let current = json!({"token": "xoxb", "proxy": {"password": "pw"}});
         for (given, wanted) in [
-            (json!({"channel": "#a"}), json!({"channel": "#a", "token": "xoxb", "proxy": {"password": "pw"}})),
-            (json!({"token": SECRET_MASK, "proxy": {}}), json!({"token": "xoxb", "proxy": {"password": "pw"}})),
-            (json!({"token": "new", "proxy": {"password": null}}), json!({"token": "new", "proxy": {}})),
+            (
+                json!({"channel": "#a"}),
+                json!({"channel": "#a", "token": "xoxb", "proxy": {"password": "pw"}}),
+            ),
+            (
+                json!({"token": SECRET_MASK, "proxy": {}}),
+                json!({"token": "xoxb", "proxy": {"password": "pw"}}),
+            ),
+            (
+                json!({"token": "new", "proxy": {"password": null}}),
+                json!({"token": "new", "proxy": {}}),
+            ),
         ] {
             let mut new = given.clone();
             keep_secrets(&mut new, &current, &it.release);
@@ -232,7 +277,9 @@ mod tests {
         let it = installation(json!({}));
         assert!(validate(&json!({"token": "xoxb"}), &it.release).is_ok());
         let error = validate(&json!({"token": "ab"}), &it.release).unwrap_err();
-        let ExtensionError::ConfigInvalid { problems, .. } = &error else { panic!("{error}") };
+        let ExtensionError::ConfigInvalid { problems, .. } = &error else {
+            panic!("{error}")
+        };
         assert_eq!(problems[0].path, "/token");
         assert!(!error.to_string().contains("ab\""), "{error}");
         for bad in [json!({}), json!([]), json!({"token": "xoxb", "unknown": 1})] {

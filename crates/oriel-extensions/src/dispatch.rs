@@ -43,7 +43,10 @@ pub struct Handle {
 
 impl std::fmt::Debug for Handle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Handle").field("tenant", &self.slot.tenant).field("name", &self.slot.name).finish()
+        f.debug_struct("Handle")
+            .field("tenant", &self.slot.tenant)
+            .field("name", &self.slot.name)
+            .finish()
     }
 }
 
@@ -52,7 +55,10 @@ impl Extensions {
     #[must_use]
     pub fn handle(&self, tenant: TenantId, tenant_name: &TenantName, name: &ExtensionName) -> Handle {
         if let Some(slot) = self.shared.slots.read().get(&tenant).and_then(|slots| slots.get(name)) {
-            return Handle { shared: self.shared.clone(), slot: slot.clone() };
+            return Handle {
+                shared: self.shared.clone(),
+                slot: slot.clone(),
+            };
         }
         let mut slots = self.shared.slots.write();
         let slot = slots.entry(tenant).or_default().entry(name.clone()).or_insert_with(|| {
@@ -64,7 +70,10 @@ impl Extensions {
                 loading: tokio::sync::Mutex::default(),
             })
         });
-        Handle { shared: self.shared.clone(), slot: slot.clone() }
+        Handle {
+            shared: self.shared.clone(),
+            slot: slot.clone(),
+        }
     }
 
     /// The handle of an installed extension, by a name as a request brings it.
@@ -73,7 +82,10 @@ impl Extensions {
     /// [`ExtensionError::NotFound`] when nothing of this name is installed; nothing is remembered then.
     pub async fn installed(&self, tenant: TenantId, tenant_name: &TenantName, name: &str) -> Result<Handle, ExtensionError> {
         if let Some(slot) = self.shared.slots.read().get(&tenant).and_then(|slots| slots.get(name)) {
-            return Ok(Handle { shared: self.shared.clone(), slot: slot.clone() });
+            return Ok(Handle {
+                shared: self.shared.clone(),
+                slot: slot.clone(),
+            });
         }
         let installation = self.find(tenant, name).await?;
         Ok(self.handle(tenant, tenant_name, &installation.name))
@@ -116,10 +128,17 @@ impl Handle {
     }
 
     async fn load(&self) -> Result<Arc<Active>, ExtensionError> {
-        let stored = self.shared.stores.installations.get(self.slot.tenant, self.slot.name.as_str()).await?;
+        let stored = self
+            .shared
+            .stores
+            .installations
+            .get(self.slot.tenant, self.slot.name.as_str())
+            .await?;
         let Some(installation) = stored else {
             self.replace(State::Unknown);
-            return Err(ExtensionError::NotFound { name: self.slot.name.to_string() });
+            return Err(ExtensionError::NotFound {
+                name: self.slot.name.to_string(),
+            });
         };
         self.set(installation)
     }
@@ -151,7 +170,12 @@ impl Handle {
 
     /// Compares the active release with the store and follows a change that another node made.
     async fn look_again(self) {
-        let stored = self.shared.stores.installations.get(self.slot.tenant, self.slot.name.as_str()).await;
+        let stored = self
+            .shared
+            .stores
+            .installations
+            .get(self.slot.tenant, self.slot.name.as_str())
+            .await;
         let _one = self.slot.loading.lock().await;
         let Ok(stored) = stored else { return };
         let current = self.loaded().map(|active| active.installation.revision);
@@ -171,9 +195,10 @@ impl Handle {
 fn refusal(installation: &Installation) -> ExtensionError {
     let name = installation.name.to_string();
     match installation.state {
-        InstallationState::PendingConsent => {
-            ExtensionError::ConsentRequired { name, permissions: installation.release.manifest.permissions.beyond(&installation.grant) }
-        }
+        InstallationState::PendingConsent => ExtensionError::ConsentRequired {
+            name,
+            permissions: installation.release.manifest.permissions.beyond(&installation.grant),
+        },
         InstallationState::Disabled | InstallationState::Enabled => ExtensionError::Disabled { name },
     }
 }

@@ -26,7 +26,10 @@ impl GuestKeyValue {
             store: shared.stores.key_value.clone(),
             clock: shared.clock.clone(),
             scope: KvScope { tenant, extension },
-            quota: KvQuota { keys: limits.kv_keys.into(), bytes: limits.kv_total.0 },
+            quota: KvQuota {
+                keys: limits.kv_keys.into(),
+                bytes: limits.kv_total.0,
+            },
         }
     }
 
@@ -40,12 +43,18 @@ impl GuestKeyValue {
 impl KeyValue for GuestKeyValue {
     async fn get(&self, key: &str) -> Result<Option<Entry>, KeyValueError> {
         let entry = self.store.get(&self.scope, key, self.clock.now()).await.map_err(guest_error)?;
-        Ok(entry.map(|entry| Entry { value: entry.value, version: entry.version }))
+        Ok(entry.map(|entry| Entry {
+            value: entry.value,
+            version: entry.version,
+        }))
     }
 
     async fn set(&self, key: &str, value: Vec<u8>, ttl: Option<Duration>) -> Result<u64, KeyValueError> {
         let (now, expires_at) = self.expiry(ttl);
-        self.store.set(&self.scope, key, value, expires_at, self.quota, now).await.map_err(guest_error)
+        self.store
+            .set(&self.scope, key, value, expires_at, self.quota, now)
+            .await
+            .map_err(guest_error)
     }
 
     async fn delete(&self, key: &str) -> Result<bool, KeyValueError> {
@@ -60,17 +69,30 @@ impl KeyValue for GuestKeyValue {
         ttl: Option<Duration>,
     ) -> Result<Option<u64>, KeyValueError> {
         let (now, expires_at) = self.expiry(ttl);
-        self.store.compare_and_swap(&self.scope, key, expected, value, expires_at, self.quota, now).await.map_err(guest_error)
+        self.store
+            .compare_and_swap(&self.scope, key, expected, value, expires_at, self.quota, now)
+            .await
+            .map_err(guest_error)
     }
 
     async fn increment(&self, key: &str, by: i64, ttl: Option<Duration>) -> Result<i64, KeyValueError> {
         let (now, expires_at) = self.expiry(ttl);
-        self.store.increment(&self.scope, key, by, expires_at, self.quota, now).await.map_err(guest_error)
+        self.store
+            .increment(&self.scope, key, by, expires_at, self.quota, now)
+            .await
+            .map_err(guest_error)
     }
 
     async fn list_keys(&self, prefix: &str, limit: u32, cursor: Option<&str>) -> Result<KeyPage, KeyValueError> {
-        let page = self.store.list_keys(&self.scope, prefix, limit, cursor, self.clock.now()).await.map_err(guest_error)?;
-        Ok(KeyPage { keys: page.keys, next_cursor: page.next_cursor })
+        let page = self
+            .store
+            .list_keys(&self.scope, prefix, limit, cursor, self.clock.now())
+            .await
+            .map_err(guest_error)?;
+        Ok(KeyPage {
+            keys: page.keys,
+            next_cursor: page.next_cursor,
+        })
     }
 }
 

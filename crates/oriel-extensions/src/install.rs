@@ -66,7 +66,12 @@ impl Extensions {
             check_host(&manifest, &options.ceiling)?;
             let shape = Sandbox::inspect(&unpacked.package.component)?;
             Sandbox::check(&shape, &manifest)?;
-            let release = Release { manifest, package: unpacked.digest, component: unpacked.component_digest, size };
+            let release = Release {
+                manifest,
+                package: unpacked.digest,
+                component: unpacked.component_digest,
+                size,
+            };
             Ok((release, shape, unpacked.package.component))
         };
         tokio::task::spawn_blocking(work).await.unwrap_or_else(|panic| {
@@ -83,7 +88,10 @@ impl Extensions {
             Ok(()) => Ok(()),
             Err(StoreError::Exists { .. }) => {
                 self.forget_package(release.package).await;
-                Err(ExtensionError::VersionExists { name: release.manifest.name.to_string(), version: release.manifest.version.to_string() })
+                Err(ExtensionError::VersionExists {
+                    name: release.manifest.name.to_string(),
+                    version: release.manifest.version.to_string(),
+                })
             }
             Err(error) => Err(error.into()),
         }
@@ -103,7 +111,12 @@ impl Extensions {
 
     /// What a release is allowed, given the present grant and the administrator's consent; `None` when it has to
     /// wait for consent.
-    pub(crate) fn decide(&self, release: &Release, present: &Permissions, consent: &Consent) -> Result<Option<Permissions>, ExtensionError> {
+    pub(crate) fn decide(
+        &self,
+        release: &Release,
+        present: &Permissions,
+        consent: &Consent,
+    ) -> Result<Option<Permissions>, ExtensionError> {
         let asked = &release.manifest.permissions;
         let granted = match consent {
             Consent::All => asked.clone(),
@@ -120,9 +133,14 @@ impl Extensions {
             Consent::Withheld => return Ok(None),
         };
         let allowed = &self.shared.options.private_networks;
-        let outside = granted.private_network.iter().find(|net| !allowed.iter().any(|allowed| allowed.contains(*net)));
+        let outside = granted
+            .private_network
+            .iter()
+            .find(|net| !allowed.iter().any(|allowed| allowed.contains(*net)));
         match outside {
-            Some(network) => Err(ExtensionError::NetworkForbidden { network: network.to_string() }),
+            Some(network) => Err(ExtensionError::NetworkForbidden {
+                network: network.to_string(),
+            }),
             None => Ok(Some(granted)),
         }
     }
@@ -137,5 +155,9 @@ fn check_host(manifest: &Manifest, ceiling: &Limits) -> Result<(), ExtensionErro
         });
     }
     let axes = Limits::above(&manifest.limits, ceiling);
-    if axes.is_empty() { Ok(()) } else { Err(ExtensionError::LimitsInvalid { axes }) }
+    if axes.is_empty() {
+        Ok(())
+    } else {
+        Err(ExtensionError::LimitsInvalid { axes })
+    }
 }

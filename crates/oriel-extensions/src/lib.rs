@@ -58,7 +58,11 @@ pub struct ExtensionsOptions {
 
 impl Default for ExtensionsOptions {
     fn default() -> Self {
-        Self { ceiling: Limits::ceiling(), private_networks: Vec::new(), package: ReadLimits::default() }
+        Self {
+            ceiling: Limits::ceiling(),
+            private_networks: Vec::new(),
+            package: ReadLimits::default(),
+        }
     }
 }
 
@@ -90,7 +94,14 @@ impl std::fmt::Debug for Extensions {
 impl Extensions {
     /// The service over these stores and this sandbox. Starts its background writers, so call it on a runtime.
     #[must_use]
-    pub fn new(options: ExtensionsOptions, stores: Stores, sandbox: Sandbox, access: Access, sealer: Sealer, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(
+        options: ExtensionsOptions,
+        stores: Stores,
+        sandbox: Sandbox,
+        access: Access,
+        sealer: Sealer,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let logs = logs::LogWriter::start(stores.logs.clone(), clock.clone());
         let refusals = refusals::RefusalWriter::start(access, clock.clone());
         let shared = Shared {

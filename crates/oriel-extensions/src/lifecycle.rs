@@ -27,7 +27,11 @@ pub(crate) struct Change<'a> {
 impl<'a> Change<'a> {
     pub(crate) fn by(principal: &'a Principal) -> Result<Self, ExtensionError> {
         Access::require(principal, Scope::ExtensionsWrite)?;
-        Ok(Self { actor: Actor::Principal(principal), tenant: principal.tenant, tenant_name: &principal.tenant_name })
+        Ok(Self {
+            actor: Actor::Principal(principal),
+            tenant: principal.tenant,
+            tenant_name: &principal.tenant_name,
+        })
     }
 }
 
@@ -44,12 +48,20 @@ impl Extensions {
         self.install_prepared(&change, prepared, &consent).await
     }
 
-    pub(crate) async fn install_prepared(&self, change: &Change<'_>, prepared: Prepared, consent: &Consent) -> Result<Installation, ExtensionError> {
+    pub(crate) async fn install_prepared(
+        &self,
+        change: &Change<'_>,
+        prepared: Prepared,
+        consent: &Consent,
+    ) -> Result<Installation, ExtensionError> {
         let release = prepared.release.clone();
         let name = release.manifest.name.clone();
         let _alone = self.alone(change.tenant, &name).await;
         if let Some(there) = self.shared.stores.installations.get(change.tenant, name.as_str()).await? {
-            return Err(ExtensionError::Exists { name: name.to_string(), version: there.release.manifest.version.to_string() });
+            return Err(ExtensionError::Exists {
+                name: name.to_string(),
+                version: there.release.manifest.version.to_string(),
+            });
         }
         self.check_dependencies(change.tenant, &release).await?;
         let grant = self.decide(&release, &Permissions::default(), consent)?;
@@ -119,7 +131,10 @@ impl Extensions {
     ) -> Result<Installation, ExtensionError> {
         let release = prepared.release.clone();
         if release.manifest.name.as_str() != name {
-            return Err(ExtensionError::OtherExtension { package: release.manifest.name.to_string(), installed: name.to_owned() });
+            return Err(ExtensionError::OtherExtension {
+                package: release.manifest.name.to_string(),
+                installed: name.to_owned(),
+            });
         }
         let _alone = self.alone(change.tenant, &release.manifest.name).await;
         let present = self.find_at(change.tenant, name, if_match).await?;
@@ -131,7 +146,10 @@ impl Extensions {
         let Some(grant) = self.decide(&release, &present.grant, consent)? else {
             self.keep(change.tenant, &prepared).await?;
             let replaced = present.pending.as_ref().map(|pending| pending.package);
-            let next = Installation { pending: Some(release), ..present.clone() };
+            let next = Installation {
+                pending: Some(release),
+                ..present.clone()
+            };
             let next = self.commit(change, next, present.revision, "extension.upgrade_pending").await?;
             if let Some(package) = replaced {
                 self.forget_package(package).await;
@@ -152,7 +170,13 @@ impl Extensions {
     ///
     /// # Errors
     /// When the principal may not, nothing waits, or the release does not start.
-    pub async fn consent(&self, principal: &Principal, name: &str, consent: Consent, if_match: Option<u64>) -> Result<Installation, ExtensionError> {
+    pub async fn consent(
+        &self,
+        principal: &Principal,
+        name: &str,
+        consent: Consent,
+        if_match: Option<u64>,
+    ) -> Result<Installation, ExtensionError> {
         let change = Change::by(principal)?;
         let found = self.find(change.tenant, name).await?;
         let _alone = self.alone(change.tenant, &found.name).await;
@@ -164,18 +188,27 @@ impl Extensions {
         };
         let Some(grant) = self.decide(&release, &present.grant, &consent)? else {
             let permissions = release.manifest.permissions.beyond(&present.grant);
-            return Err(ExtensionError::ConsentRequired { name: name.to_owned(), permissions });
+            return Err(ExtensionError::ConsentRequired {
+                name: name.to_owned(),
+                permissions,
+            });
         };
         let next = if present.pending.is_some() {
             self.moved(&present, release, grant)?
         } else {
-            let configured = config::open(&self.shared.sealer, &present).and_then(|opened| config::validate(&opened, &present.release)).is_ok();
+            let configured = config::open(&self.shared.sealer, &present)
+                .and_then(|opened| config::validate(&opened, &present.release))
+                .is_ok();
             let state = match (first, configured) {
                 (true, true) => InstallationState::Enabled,
                 (true, false) => InstallationState::Disabled,
                 (false, _) => present.state,
             };
-            Installation { grant, state, ..present.clone() }
+            Installation {
+                grant,
+                state,
+                ..present.clone()
+            }
         };
         if next.state == InstallationState::Enabled {
             self.rehearse(&next, change.tenant_name, false).await?;
@@ -194,8 +227,12 @@ impl Extensions {
         let found = self.find(change.tenant, name).await?;
         let _alone = self.alone(change.tenant, &found.name).await;
         let present = self.find_at(change.tenant, name, if_match).await?;
-        let former = present.previous.clone().ok_or_else(|| ExtensionError::NothingToRollBack { name: name.to_owned() })?;
-        self.check_dependents(change.tenant, name, Some(&former.release.manifest.version)).await?;
+        let former = present
+            .previous
+            .clone()
+            .ok_or_else(|| ExtensionError::NothingToRollBack { name: name.to_owned() })?;
+        self.check_dependents(change.tenant, name, Some(&former.release.manifest.version))
+            .await?;
         let next = Installation {
             release: former.release,
             grant: former.grant,
@@ -213,7 +250,13 @@ impl Extensions {
     ///
     /// # Errors
     /// When the principal may not; when it waits for consent, is not configured, or does not start.
-    pub async fn set_enabled(&self, principal: &Principal, name: &str, enabled: bool, if_match: Option<u64>) -> Result<Installation, ExtensionError> {
+    pub async fn set_enabled(
+        &self,
+        principal: &Principal,
+        name: &str,
+        enabled: bool,
+        if_match: Option<u64>,
+    ) -> Result<Installation, ExtensionError> {
         let change = Change::by(principal)?;
         let found = self.find(change.tenant, name).await?;
         let _alone = self.alone(change.tenant, &found.name).await;
@@ -222,7 +265,10 @@ impl Extensions {
             (true, InstallationState::Enabled) | (false, InstallationState::Disabled) => return Ok(present),
             (_, InstallationState::PendingConsent) => {
                 let permissions = present.release.manifest.permissions.beyond(&present.grant);
-                return Err(ExtensionError::ConsentRequired { name: name.to_owned(), permissions });
+                return Err(ExtensionError::ConsentRequired {
+                    name: name.to_owned(),
+                    permissions,
+                });
             }
             (true, InstallationState::Disabled) => (InstallationState::Enabled, "extension.enable"),
             (false, InstallationState::Enabled) => (InstallationState::Disabled, "extension.disable"),
@@ -239,7 +285,13 @@ impl Extensions {
     ///
     /// # Errors
     /// When the principal may not, or schema or extension do not accept it.
-    pub async fn configure(&self, principal: &Principal, name: &str, new: Value, if_match: Option<u64>) -> Result<Installation, ExtensionError> {
+    pub async fn configure(
+        &self,
+        principal: &Principal,
+        name: &str,
+        new: Value,
+        if_match: Option<u64>,
+    ) -> Result<Installation, ExtensionError> {
         let change = Change::by(principal)?;
         let found = self.find(change.tenant, name).await?;
         let _alone = self.alone(change.tenant, &found.name).await;
@@ -250,7 +302,10 @@ impl Extensions {
         }
         config::validate(&opened, &present.release)?;
         let sealed = config::seal(&self.shared.sealer, change.tenant, &present.release, opened);
-        let next = Installation { config: sealed, ..present.clone() };
+        let next = Installation {
+            config: sealed,
+            ..present.clone()
+        };
         if next.state != InstallationState::PendingConsent {
             self.rehearse(&next, change.tenant_name, true).await?;
         }
@@ -261,7 +316,13 @@ impl Extensions {
     ///
     /// # Errors
     /// When the principal may not, or an axis is above the server's ceiling.
-    pub async fn set_limits(&self, principal: &Principal, name: &str, limits: LimitsRequest, if_match: Option<u64>) -> Result<Installation, ExtensionError> {
+    pub async fn set_limits(
+        &self,
+        principal: &Principal,
+        name: &str,
+        limits: LimitsRequest,
+        if_match: Option<u64>,
+    ) -> Result<Installation, ExtensionError> {
         let change = Change::by(principal)?;
         let axes = Limits::above(&limits, &self.shared.options.ceiling);
         if !axes.is_empty() {
@@ -285,7 +346,13 @@ impl Extensions {
         let present = self.find_at(change.tenant, name, if_match).await?;
         self.check_dependents(change.tenant, name, None).await?;
         let audit = self.audit(&change, "extension.uninstall", &present);
-        match self.shared.stores.installations.delete(change.tenant, name, present.revision, audit).await {
+        match self
+            .shared
+            .stores
+            .installations
+            .delete(change.tenant, name, present.revision, audit)
+            .await
+        {
             Ok(()) => {}
             Err(StoreError::Conflict { .. }) => return Err(ExtensionError::Conflict { name: name.to_owned() }),
             Err(error) => return Err(error.into()),
@@ -299,14 +366,31 @@ impl Extensions {
 
     /// `present` moved to another release: its configuration carried over, the present release kept for a rollback.
     fn moved(&self, present: &Installation, release: Release, grant: Permissions) -> Result<Installation, ExtensionError> {
-        let opened = config::open(&self.shared.sealer, &Installation { release: present.release.clone(), ..present.clone() })?;
+        let opened = config::open(
+            &self.shared.sealer,
+            &Installation {
+                release: present.release.clone(),
+                ..present.clone()
+            },
+        )?;
         // A disabled installation may wait for a configuration that the new release needs.
         if present.state == InstallationState::Enabled {
             config::validate(&opened, &release)?;
         }
         let config = config::seal(&self.shared.sealer, present.tenant, &release, opened);
-        let former = FormerRelease { release: present.release.clone(), grant: present.grant.clone(), config: present.config.clone() };
-        Ok(Installation { release, grant, config, previous: Some(former), pending: None, ..present.clone() })
+        let former = FormerRelease {
+            release: present.release.clone(),
+            grant: present.grant.clone(),
+            config: present.config.clone(),
+        };
+        Ok(Installation {
+            release,
+            grant,
+            config,
+            previous: Some(former),
+            pending: None,
+            ..present.clone()
+        })
     }
 
     /// Starts one instance of what is about to take effect, so that a release that traps in `initialize` never
@@ -321,8 +405,14 @@ impl Extensions {
                 let problems = pool.check_config(&opened.to_string()).await?;
                 if !problems.is_empty() {
                     let problems = problems.into_iter();
-                    let problems = problems.map(|problem| oriel_model::schema::SchemaProblem { path: problem.path, message: problem.message });
-                    return Err(ExtensionError::ConfigInvalid { name: next.name.to_string(), problems: problems.collect() });
+                    let problems = problems.map(|problem| oriel_model::schema::SchemaProblem {
+                        path: problem.path,
+                        message: problem.message,
+                    });
+                    return Err(ExtensionError::ConfigInvalid {
+                        name: next.name.to_string(),
+                        problems: problems.collect(),
+                    });
                 }
             }
             drop(pool.lease(wait).await?);
@@ -335,11 +425,19 @@ impl Extensions {
 
     /// Writes `next` over the revision that it was made from and puts it in force.
     async fn commit(&self, change: &Change<'_>, next: Installation, expected: u64, action: &str) -> Result<Installation, ExtensionError> {
-        let next = Installation { revision: expected + 1, updated_at: self.shared.clock.now(), ..next };
+        let next = Installation {
+            revision: expected + 1,
+            updated_at: self.shared.clock.now(),
+            ..next
+        };
         let audit = self.audit(change, action, &next);
         match self.shared.stores.installations.update(next.clone(), expected, audit).await {
             Ok(()) => {}
-            Err(StoreError::Conflict { .. }) => return Err(ExtensionError::Conflict { name: next.name.to_string() }),
+            Err(StoreError::Conflict { .. }) => {
+                return Err(ExtensionError::Conflict {
+                    name: next.name.to_string(),
+                });
+            }
             Err(error) => return Err(error.into()),
         }
         self.put_in_force(change, &next);
@@ -364,7 +462,9 @@ impl Extensions {
             "pending": installation.pending.as_ref().map(|release| &release.manifest.version),
             "revision": installation.revision,
         });
-        change.actor.did(self.shared.clock.now(), action, installation.id.to_string(), details)
+        change
+            .actor
+            .did(self.shared.clock.now(), action, installation.id.to_string(), details)
     }
 
     async fn alone(&self, tenant: TenantId, name: &ExtensionName) -> tokio::sync::OwnedMutexGuard<()> {
@@ -381,7 +481,9 @@ impl Extensions {
 
     /// The installation of this name in the tenant.
     pub(crate) async fn find(&self, tenant: TenantId, name: &str) -> Result<Installation, ExtensionError> {
-        let not_found = || ExtensionError::NotFound { name: name.chars().take(64).collect() };
+        let not_found = || ExtensionError::NotFound {
+            name: name.chars().take(64).collect(),
+        };
         if name.parse::<ExtensionName>().is_err() {
             return Err(not_found());
         }
@@ -391,7 +493,10 @@ impl Extensions {
     async fn find_at(&self, tenant: TenantId, name: &str, if_match: Option<u64>) -> Result<Installation, ExtensionError> {
         let found = self.find(tenant, name).await?;
         match if_match {
-            Some(wanted) if wanted != found.revision => Err(ExtensionError::Precondition { name: name.to_owned(), actual: found.revision }),
+            Some(wanted) if wanted != found.revision => Err(ExtensionError::Precondition {
+                name: name.to_owned(),
+                actual: found.revision,
+            }),
             _ => Ok(found),
         }
     }
@@ -414,11 +519,16 @@ impl Extensions {
 
     /// Refuses to take `name` away (or to move it to `version`) while another extension needs it otherwise.
     async fn check_dependents(&self, tenant: TenantId, name: &str, version: Option<&semver::Version>) -> Result<(), ExtensionError> {
-        let mut page = PageRequest { limit: PageRequest::MAX_LIMIT, cursor: None };
+        let mut page = PageRequest {
+            limit: PageRequest::MAX_LIMIT,
+            cursor: None,
+        };
         loop {
             let installations = self.shared.stores.installations.list(tenant, page.clone()).await?;
             for other in &installations.items {
-                let Some(range) = other.release.manifest.dependencies.get(name) else { continue };
+                let Some(range) = other.release.manifest.dependencies.get(name) else {
+                    continue;
+                };
                 if !version.is_some_and(|version| range.matches(version)) {
                     return Err(ExtensionError::DependencyInUse {
                         name: name.to_owned(),

@@ -41,11 +41,22 @@ impl LogWriter {
         let (lines, inbox) = mpsc::channel(WAITING);
         let (progress, written) = watch::channel(0);
         tokio::spawn(write(store, inbox, progress));
-        Self { lines, written, clock, dropped: Arc::default() }
+        Self {
+            lines,
+            written,
+            clock,
+            dropped: Arc::default(),
+        }
     }
 
     pub(crate) fn sink(&self, tenant: TenantId, extension: ExtensionName) -> Sink {
-        Sink { lines: self.lines.clone(), clock: self.clock.clone(), dropped: self.dropped.clone(), tenant, extension }
+        Sink {
+            lines: self.lines.clone(),
+            clock: self.clock.clone(),
+            dropped: self.dropped.clone(),
+            tenant,
+            extension,
+        }
     }
 
     pub(crate) async fn flush(&self) {

@@ -86,7 +86,10 @@ async fn write(access: Access, clock: Arc<dyn Clock>, mut outbox: mpsc::Receiver
         let details = json!({ "what": refusal.what, "executionId": refusal.execution, "repeatedBefore": repeated });
         let entry = Actor::Extension(refusal.extension.as_str()).did(now, "permission.refused", refusal.extension.to_string(), details);
         if let Err(error) = access.record(refusal.tenant, entry).await {
-            tracing::error!(error = &error as &dyn std::error::Error, "a refused host call is missing from the audit log");
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "a refused host call is missing from the audit log"
+            );
         }
     }
 }

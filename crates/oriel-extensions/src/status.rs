@@ -4,8 +4,10 @@ use oriel_access::Access;
 use oriel_model::access::{Principal, Scope};
 use oriel_model::installation::{Installation, InstallationState};
 use oriel_model::limits::Limits;
+use oriel_model::manifest::ProgramManifest;
 use oriel_model::page::{Page, PageRequest};
 use oriel_model::schema::SchemaProblem;
+use oriel_model::task::ProgramRef;
 use oriel_sandbox::PoolStats;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -62,9 +64,18 @@ impl Extensions {
         let handle = self.handle(principal.tenant, &principal.tenant_name, &status.installation.name);
         if let Some(active) = handle.loaded() {
             status.health = match active.pool().health_check().await {
-                Ok(health) if health.healthy => Health { state: HealthState::Healthy, detail: health.detail },
-                Ok(health) => Health { state: HealthState::Unhealthy, detail: health.detail },
-                Err(error) => Health { state: HealthState::Unhealthy, detail: Some(error.to_string()) },
+                Ok(health) if health.healthy => Health {
+                    state: HealthState::Healthy,
+                    detail: health.detail,
+                },
+                Ok(health) => Health {
+                    state: HealthState::Unhealthy,
+                    detail: health.detail,
+                },
+                Err(error) => Health {
+                    state: HealthState::Unhealthy,
+                    detail: Some(error.to_string()),
+                },
             };
         }
         Ok(status)
@@ -78,6 +89,22 @@ impl Extensions {
         Access::require(principal, Scope::ExtensionsRead)?;
         let page = self.shared.stores.installations.list(principal.tenant, page).await?;
         Ok(page.map(|installation| self.describe(principal, installation)))
+    }
+
+    /// What the manifest says of a program, whether or not its extension is enabled.
+    ///
+    /// # Errors
+    /// When nothing of this name is installed, or it has no such program.
+    pub async fn program(&self, principal: &Principal, program: &ProgramRef) -> Result<ProgramManifest, ExtensionError> {
+        let installation = self.find(principal.tenant, program.extension.as_str()).await?;
+        let programs = installation.release.manifest.programs;
+        let names = programs.iter().map(|program| program.name.to_string()).collect();
+        let found = programs.into_iter().find(|candidate| candidate.name == program.name);
+        found.ok_or_else(|| ExtensionError::ProgramNotFound {
+            extension: program.extension.to_string(),
+            program: program.name.to_string(),
+            programs: names,
+        })
     }
 
     /// The configuration as people may see it.
@@ -98,21 +125,29 @@ impl Extensions {
                 Err(ExtensionError::ConfigInvalid { problems, .. }) => problems,
                 _ => Vec::new(),
             },
-            Err(error) => vec![SchemaProblem { path: String::new(), message: error.to_string() }],
+            Err(error) => vec![SchemaProblem {
+                path: String::new(),
+                message: error.to_string(),
+            }],
         };
         let waiting = match (&installation.pending, installation.state) {
             (Some(pending), _) => Some(pending),
             (None, InstallationState::PendingConsent) => Some(&installation.release),
             (None, _) => None,
         };
-        let wants = waiting.map(|release| release.manifest.permissions.beyond(&installation.grant)).unwrap_or_default();
+        let wants = waiting
+            .map(|release| release.manifest.permissions.beyond(&installation.grant))
+            .unwrap_or_default();
         let handle = self.handle(principal.tenant, &principal.tenant_name, &installation.name);
         let pool = handle.loaded().map(|active| active.pool().stats());
         let config = config::mask(&installation);
         Status {
             installation: Installation { config, ..installation },
             limits,
-            health: Health { state: HealthState::Idle, detail: None },
+            health: Health {
+                state: HealthState::Idle,
+                detail: None,
+            },
             config_problems,
             wants,
             pool,

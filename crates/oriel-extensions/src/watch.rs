@@ -82,15 +82,24 @@ impl Extensions {
     }
 
     async fn take(&self, path: &Path, tenant: &Tenant) -> Result<semver::Version, ExtensionError> {
-        let bytes = tokio::fs::read(path).await.map_err(|error| oriel_store::StoreError::Unavailable { source: Box::new(error) })?;
+        let bytes = tokio::fs::read(path)
+            .await
+            .map_err(|error| oriel_store::StoreError::Unavailable { source: Box::new(error) })?;
         let prepared = self.prepare(bytes.into()).await?;
-        let change = Change { actor: Actor::System, tenant: tenant.id, tenant_name: &tenant.name };
+        let change = Change {
+            actor: Actor::System,
+            tenant: tenant.id,
+            tenant_name: &tenant.name,
+        };
         let name = prepared.release.manifest.name.clone();
         let version = prepared.release.manifest.version.clone();
         match self.find(tenant.id, name.as_str()).await {
             // An older file that lies beside a newer one must not win.
             Ok(present) if present.release.manifest.version >= version => Ok(present.release.manifest.version),
-            Ok(_) => self.upgrade_prepared(&change, name.as_str(), prepared, &Consent::All, None).await.map(|_| version),
+            Ok(_) => self
+                .upgrade_prepared(&change, name.as_str(), prepared, &Consent::All, None)
+                .await
+                .map(|_| version),
             Err(ExtensionError::NotFound { .. }) => self.install_prepared(&change, prepared, &Consent::All).await.map(|_| version),
             Err(error) => Err(error),
         }
@@ -99,7 +108,9 @@ impl Extensions {
 
 /// Package files in a directory, in the order of their names, so that several versions come in a stable order.
 fn packages_in(directory: &Path) -> Vec<(PathBuf, SystemTime, u64)> {
-    let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
+    let Ok(entries) = std::fs::read_dir(directory) else {
+        return Vec::new();
+    };
     let mut packages: Vec<_> = entries
         .filter_map(Result::ok)
         .map(|entry| entry.path())
