@@ -5,7 +5,8 @@
 # The reader of this file's output may be killed at any moment; the kernel then closes our standard input, so
 # that no server and no directory outlives the tests.
 bin=$1 parent=$2 options=$3
-trap '' HUP INT TERM
+# The reader may already be gone when we answer, so SIGPIPE must not end us before we have cleaned up.
+trap '' HUP INT TERM PIPE
 directory=$(mktemp -d "$parent/oriel-postgres.XXXXXXXX") || { echo failed; exit 1; }
 cd "$directory" || exit 1
 

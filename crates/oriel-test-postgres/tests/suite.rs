@@ -1,5 +1,12 @@
 //! The server is real, its databases are apart, and nothing of it outlives its owner.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
 use oriel_test_postgres::{Error, Options, Postgres};
 
 #[test]
@@ -48,4 +55,33 @@ fn options_reach_the_server_and_bad_ones_are_told() {
 #[test]
 fn a_shared_server_is_one_server() {
     assert_eq!(Postgres::shared().url(), Postgres::shared().url());
+}
+
+/// What the supervisor does when nobody reads its answer any more, as after `kill -9` of the tests while they start.
+#[test]
+fn a_server_whose_owner_died_while_it_started_goes_too() {
+    let root = Postgres::start().unwrap();
+    let bin = root
+        .execute("postgres", "SELECT setting FROM pg_config WHERE name = 'BINDIR'")
+        .unwrap();
+    let parent = tempfile::tempdir().unwrap();
+    let mut shell = Command::new("sh");
+    shell.args(["-c", include_str!("../src/supervise.sh"), "supervise"]);
+    shell.arg(bin).arg(parent.path()).arg("").current_dir("/");
+    shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut shell = as_the_owner_of(&root, shell, parent.path()).spawn().unwrap();
+    drop((shell.stdin.take(), shell.stdout.take()));
+    assert!(shell.wait().unwrap().code().is_some(), "it ends by itself, not by a signal");
+    assert_eq!(std::fs::read_dir(parent.path()).unwrap().count(), 0, "its directory is gone");
+}
+
+/// PostgreSQL does not run as root: runs `command` as whoever runs `server`, and gives that user `directory`.
+fn as_the_owner_of(server: &Postgres, mut command: Command, directory: &Path) -> Command {
+    let data = server.execute("postgres", "SHOW data_directory").unwrap();
+    let owner = std::fs::metadata(data).unwrap();
+    std::os::unix::fs::chown(directory, Some(owner.uid()), Some(owner.gid())).unwrap();
+    if owner.uid() != std::fs::metadata("/proc/self").unwrap().uid() {
+        command.uid(owner.uid()).gid(owner.gid());
+    }
+    command
 }
