@@ -19,7 +19,12 @@ pub(crate) fn test() -> Result<()> {
     ui::step("tests of the Rust kit");
     // Not a member of the workspace: it is what authors build with, for another target. As a library it has no lock file.
     let kit = ["test", "--manifest-path", "kits/rust/Cargo.toml", "--target-dir"];
-    cargo().args(kit).args([workspace::target().join("kits")]).directory(&root).go()
+    cargo().args(kit).args([workspace::target().join("kits")]).directory(&root).go()?;
+    ui::step("tests of the Python kit");
+    run(setup::python_tools()?)
+        .args(["-m", "pytest", "-q", "-p", "no:cacheprovider"])
+        .directory(&root.join("kits/python"))
+        .go()
 }
 
 /// Runs every check that is not a test, all of them even when one fails.

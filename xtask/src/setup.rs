@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 
 use crate::shell::{have, run};
-use crate::ui;
+use crate::{ui, workspace};
 
 /// The targets of rust-toolchain.toml that rustup adds by itself unless told not to.
 const TARGETS: &[&str] = &["wasm32-wasip2", "wasm32-unknown-unknown"];
@@ -25,6 +25,7 @@ pub(crate) fn setup() -> Result<()> {
     rust()?;
     node()?;
     python()?;
+    python_tools()?;
     postgres()?;
     ui::line("setup: everything is there");
     Ok(())
@@ -67,10 +68,47 @@ pub(crate) fn node() -> Result<()> {
 }
 
 fn python() -> Result<()> {
-    if !run("python3").args(["-c", "import ensurepip, venv"]).succeeds() {
+    let check = |code| run("python3").args(["-c", code]);
+    if !check("import ensurepip, venv").succeeds() {
         debian::install(&["python3", "python3-venv"], "Python extensions are built in a virtual environment")?;
     }
-    Ok(())
+    if check("import sys; sys.exit(sys.version_info < (3, 10))").succeeds() {
+        return Ok(());
+    }
+    bail!(
+        "Python 3.10 or newer is needed; this one is {}",
+        check("import platform; print(platform.python_version())").read()?.trim()
+    );
+}
+
+/// A virtual environment with the pinned tools of the tests, made anew when the list changes; answers its `python`.
+///
+/// # Errors
+/// When it cannot be made, or a package cannot be installed.
+pub(crate) fn python_tools() -> Result<PathBuf> {
+    let wanted = std::fs::read(workspace::root().join("xtask/data/python-requirements.txt"))?;
+    let environment = workspace::target().join("tools/python");
+    let (python, done) = (environment.join("bin/python"), environment.join(".done"));
+    if std::fs::read(&done).is_ok_and(|last| last == wanted) {
+        return Ok(python);
+    }
+    run("python3").args(["-m", "venv", "--clear"]).args([&environment]).go()?;
+    let pip = [
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--requirement",
+        "xtask/data/python-requirements.txt",
+    ];
+    run(&python)
+        .args(pip)
+        .directory(&workspace::root())
+        .hint("the tests' Python tools come from PyPI")
+        .go()?;
+    std::fs::write(done, wanted)?;
+    Ok(python)
 }
 
 fn postgres() -> Result<()> {

@@ -61,7 +61,7 @@ const CRATES: &[Crate] = &[
     Crate {
         name: "oriel-tasks",
         floor: Floor::Services,
-        uses: &["oriel-model", "oriel-store", "oriel-access", "oriel-extensions"],
+        uses: &["oriel-model", "oriel-store", "oriel-sandbox", "oriel-access", "oriel-extensions"],
     },
     Crate {
         name: "oriel-author",
