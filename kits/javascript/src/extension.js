@@ -1,7 +1,8 @@
 // An extension's programs and lifecycle, and the exports that the build makes of them.
 
 import { context } from "./context.js";
-import { InvalidInput, OrielError, toHost } from "./errors.js";
+import { Internal, InvalidInput, OrielError, toHost } from "./errors.js";
+import { goLive } from "./host.js";
 import { log } from "./log.js";
 
 const MARK = Symbol.for("oriel.extension");
@@ -20,6 +21,9 @@ export function extension(definition) {
   known(lifecycle, LIFECYCLE, "lifecycle function");
   for (const [name, program] of Object.entries(programs)) {
     if (typeof program !== "function") throw new TypeError(`program \`${name}\` is not a function`);
+    if (program.constructor?.name === "AsyncFunction") {
+      throw new TypeError(`program \`${name}\` is async; programs are plain functions, and \`http.fetch\` and \`kv\` wait by themselves`);
+    }
   }
   return { [MARK]: true, programs, lifecycle };
 }
@@ -46,15 +50,12 @@ function fail(error) {
   return toHost(error);
 }
 
-/** Runs `work`, whose answer may be a promise; failures become errors of the guest API. */
+/** Runs `work`; failures become errors of the guest API. */
 function guarded(work, finish) {
+  goLive();
   try {
     const answer = work();
-    if (typeof answer?.then === "function") {
-      return answer.then(finish).catch((error) => {
-        throw fail(error);
-      });
-    }
+    if (typeof answer?.then === "function") throw new Internal("a promise was returned; programs answer with plain values");
     return finish(answer);
   } catch (error) {
     throw fail(error);
@@ -91,6 +92,7 @@ export function exportsOf(app) {
           if (answer === false) return { healthy: false, detail: undefined };
           return { healthy: answer.healthy, detail: answer.detail };
         };
+        goLive();
         try {
           return healthy(lifecycle.healthCheck?.());
         } catch (error) {
@@ -98,6 +100,7 @@ export function exportsOf(app) {
         }
       },
       checkConfig(config) {
+        goLive();
         let problems;
         try {
           problems = lifecycle.checkConfig?.(JSON.parse(config)) ?? [];

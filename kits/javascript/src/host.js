@@ -3,6 +3,16 @@
 /** @type {Record<string, any>} */
 let bound = {};
 
+let live = false;
+
+/** Called at the start of each export. */
+export function goLive() {
+  live = true;
+}
+
+/** False while the component is being built: modules are evaluated then, and there is no host to call. */
+export const isLive = () => live;
+
 /** Called by the generated entry before the extension's own code is loaded. */
 export function bind(modules) {
   bound = modules;
@@ -18,6 +28,7 @@ export function host(name, permission) {
         : `this needs \`${permission}\` under [permissions] in extension.toml, and a new build`,
     );
   }
+  if (!live) throw new Error(`\`${name}\` can only be used in a program or lifecycle function, not while the module loads`);
   return module;
 }
 

@@ -1,6 +1,6 @@
 // Log lines, kept per tenant and shown by `oriel logs`.
 
-import { host } from "./host.js";
+import { host, isLive } from "./host.js";
 
 function text(value) {
   if (typeof value === "string") return value;
@@ -16,6 +16,7 @@ function text(value) {
 }
 
 function write(level, message, fields) {
+  if (!isLive()) return;
   const pairs = fields === undefined ? [] : Object.entries(fields).map(([key, value]) => [key, text(value)]);
   host("log").write(level, text(message), pairs);
 }

@@ -24,6 +24,8 @@ def bind(**modules: Any) -> None:
 
 def host(name: str, permission: str | None = None) -> Any:
     """A bound module, or an error that says what the manifest lacks."""
+    if name in _bound and not _live:
+        raise RuntimeError(f"`{name}` can only be used in a program or lifecycle function, not while the module loads")
     try:
         return _bound[name]
     except KeyError:

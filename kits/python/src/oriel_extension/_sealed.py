@@ -14,12 +14,14 @@ import encodings.latin_1  # noqa: F401
 import encodings.utf_16  # noqa: F401
 import encodings.utf_8_sig  # noqa: F401
 import ipaddress  # noqa: F401
+import logging
 import os
 import random
 import time
 import traceback  # noqa: F401
 import unicodedata  # noqa: F401
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 
@@ -34,6 +36,8 @@ def install() -> None:
     """Called by the generated entry of an extension that is built without WASI."""
     for name in ("time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "sleep", "localtime"):
         setattr(time, name, _refuse(f"time.{name}()"))
+    # A record of `logging` notes a time that the host writes anyway.
+    logging.time = SimpleNamespace(time=lambda: 0.0, time_ns=lambda: 0)  # type: ignore[attr-defined]
     os.urandom = _refuse("os.urandom()")
     # A generator with a seed of the author's own (`random.Random(7)`) still works.
     for name in random.__all__:
