@@ -1,0 +1,29 @@
+//! A guest program without a test here is a mistake.
+
+#[test]
+fn every_guest_program_is_called_by_a_test() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/guests");
+    let tests: String = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/suite"))
+        .unwrap()
+        .map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap())
+        .collect();
+    for guest in ["echo", "kv", "hostile"] {
+        let source = std::fs::read_to_string(format!("{root}/{guest}/src/lib.rs")).unwrap();
+        let execute = source.split_once("match name.as_str()").unwrap().1;
+        // Arms of the outermost match are indented by twelve spaces.
+        let programs = execute.lines().filter_map(|line| {
+            let arm = line.strip_prefix("            \"")?;
+            let (name, rest) = arm.split_once('"')?;
+            rest.starts_with(" =>").then_some(name)
+        });
+        let mut count = 0;
+        for program in programs {
+            count += 1;
+            assert!(
+                tests.contains(&format!("\"{program}\"")),
+                "no test calls `{program}` of the guest `{guest}`"
+            );
+        }
+        assert!(count >= 2, "the programs of `{guest}` were not found");
+    }
+}
