@@ -90,10 +90,9 @@ impl Shape {
                         shape.exports.push(export.name.name.to_owned());
                     }
                 }
-                // Nested modules and components are skipped: their imports are the component's own business.
+                // Nested modules and components are stepped over: their imports are the component's own business.
                 Payload::ModuleSection { unchecked_range, .. } | Payload::ComponentSection { unchecked_range, .. } => {
                     let length = unchecked_range.end - unchecked_range.start;
-                    parser.skip_section();
                     let length = usize::try_from(length).unwrap_or(usize::MAX);
                     rest = rest
                         .get(consumed..)

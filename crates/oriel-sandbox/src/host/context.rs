@@ -24,6 +24,7 @@ impl Host for State {
     fn remaining_ms(&mut self) -> wasmtime::Result<u64> {
         self.host_call(0)?;
         let left = self.left().unwrap_or_default();
-        Ok(u64::try_from(left.as_millis()).unwrap_or(u64::MAX))
+        // Rounded up: 0 means that the deadline has passed.
+        Ok(u64::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX))
     }
 }

@@ -32,7 +32,8 @@ async fn memory_at_the_start() {
 async fn stack() {
     let (pool, _) = Setup::guest("hostile").pool();
     let words = answer(&pool, "recurse", "1").await;
-    assert_eq!(words, "execution.trapped: the program crashed: wasm trap: call stack exhausted");
+    // Which of its two stacks a guest exhausts first, the engine's or the one in its memory, is its compiler's choice.
+    assert!(words.starts_with("execution.trapped: the program crashed: wasm trap: "), "{words}");
 }
 
 #[tokio::test]

@@ -11,9 +11,12 @@ use oriel_model::limits::{ByteSize, TimeSpan};
 use oriel_model::{Coded, Digest, ErrorCode};
 use oriel_sandbox::*;
 
-/// One code cache for all tests of a run, so that each guest is compiled once.
+/// One code cache for all tests of a run, so that each guest is compiled once. Few instances, because many engines
+/// live at once here and each reserves address space for all of its own.
 pub(crate) fn options() -> SandboxOptions {
-    SandboxOptions::new(concat!(env!("CARGO_TARGET_TMPDIR"), "/native"))
+    let mut options = SandboxOptions::new(concat!(env!("CARGO_TARGET_TMPDIR"), "/native"));
+    options.max_instances = 100;
+    options
 }
 
 /// One sandbox for the tests that do not need their own.

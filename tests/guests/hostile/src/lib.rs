@@ -158,6 +158,7 @@ impl Program for Hostile {
                 println!("to stdout");
                 eprintln!("to stderr");
                 print!("unfinished");
+                let _ = std::io::Write::flush(&mut std::io::stdout());
                 Ok("null".to_owned())
             }
             _ => Err(Error::InvalidInput(format!("there is no program `{name}`"))),
