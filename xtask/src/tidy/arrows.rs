@@ -103,6 +103,11 @@ const CRATES: &[Crate] = &[
         ],
     },
     Crate {
+        name: "oriel-test-guests",
+        floor: Floor::Tools,
+        uses: &[],
+    },
+    Crate {
         name: "oriel-test-postgres",
         floor: Floor::Tools,
         uses: &[],
@@ -120,7 +125,7 @@ const CRATES: &[Crate] = &[
 ];
 
 /// Helpers that any crate's tests may use.
-const TEST_HELPERS: &[&str] = &["oriel-test-postgres"];
+const TEST_HELPERS: &[&str] = &["oriel-test-guests", "oriel-test-postgres"];
 
 /// Libraries that only the named crates may depend on; a name that ends in `*` stands for all that start so.
 /// Tests are free of this: they may need a client for what they test.
