@@ -14,6 +14,8 @@
 
 mod audit;
 mod blobs;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod cursor;
 mod error;
 mod executions;

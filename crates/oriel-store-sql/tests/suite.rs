@@ -1,0 +1,6 @@
+//! Both engines pass the suite of the ports, and what is theirs alone holds.
+
+mod suite {
+    mod adapters;
+    mod migrations;
+}

@@ -1,0 +1,88 @@
+//! The suite that every adapter passes: what the ports' documentation promises, as checks.
+//!
+//! An adapter's tests call [`crate::conformance!`], which makes one test of each check. Checks share nothing: each
+//! makes its own tenants, so they may also run against one database at once.
+#![expect(clippy::unwrap_used, reason = "a check fails by panicking, as tests do")]
+#![expect(clippy::missing_panics_doc, reason = "every check panics when the adapter breaks its promise")]
+
+pub mod access;
+pub mod audit;
+pub mod batches;
+pub mod blobs;
+pub mod executions;
+pub mod fixtures;
+pub mod idempotency;
+pub mod installations;
+pub mod key_value;
+pub mod logs;
+pub mod tasks;
+
+/// Makes one `#[tokio::test]` of each check. `$make` is an async function that answers `(guard, Stores)`; the guard is
+/// dropped when the check is over.
+///
+/// ```ignore
+/// mod memory {
+///     async fn make() -> ((), oriel_store::Stores) {
+///         ((), oriel_store::memory::stores())
+///     }
+///     oriel_store::conformance!(make);
+/// }
+/// ```
+#[macro_export]
+macro_rules! conformance {
+    ($make:path) => {
+        $crate::conformance_tests! { $make;
+            access: [
+                tenants_by_id_and_name, tenant_names_are_unique, tenants_page_by_name,
+                keys_belong_to_a_tenant, keys_page_newest_first, revoking_happens_once, the_last_owner_stays,
+                two_owners_cannot_revoke_each_other
+            ]
+            audit: [
+                a_chain_verifies, concurrent_appends_are_consecutive, chains_are_apart, details_survive, the_log_pages_newest_first,
+                cursors_of_other_lists_are_refused
+            ]
+            installations: [
+                an_installation_lives, names_are_unique_in_a_tenant, others_see_nothing, a_stale_revision_is_refused,
+                one_of_many_writers_wins, deleting_takes_what_it_kept, installations_page_by_name,
+                a_version_means_one_package, a_package_in_use_is_known
+            ]
+            tasks: [
+                a_task_lives, task_names_are_unique_in_a_tenant, others_see_no_task, a_stale_task_is_refused, tasks_page_by_name
+            ]
+            blobs: [blobs_live]
+            key_value: [
+                entries_live, scopes_are_apart, versions_grow, swapping_compares, one_of_many_swaps_wins, adding_counts,
+                adding_needs_an_integer, fifty_adders_lose_nothing, time_runs_out_at_its_moment, a_clock_may_jump,
+                expired_entries_make_room, the_key_quota_is_exact, the_byte_quota_is_exact, adding_counts_its_bytes,
+                concurrent_writers_keep_the_quota, prefixes_are_literal, listing_pages, large_values_and_long_keys, purging_is_bounded
+            ]
+            executions: [
+                segments_live, appending_is_all_or_none, finding_filters, finding_pages, others_find_nothing,
+                replacing_is_one_step, one_of_two_replacements_wins, segments_prune_oldest_first, fragments_are_counted,
+                a_large_append
+            ]
+            batches: [a_batch_lives, others_see_no_batch, a_crash_interrupts_its_own, batches_prune]
+            logs: [lines_keep_their_order, lines_filter, lines_follow, others_read_nothing, lines_prune, many_lines_at_once, any_text_is_kept]
+            idempotency: [
+                a_reply_is_repeated, another_request_is_told, one_of_many_begins, abandoning_frees, claims_go_stale,
+                replies_expire, others_have_their_own, expired_claims_purge
+            ]
+        }
+    };
+}
+
+/// Makes the tests of [`conformance!`].
+#[doc(hidden)]
+#[macro_export]
+macro_rules! conformance_tests {
+    ($make:path; $($module:ident: [$($check:ident),* $(,)?])*) => {
+        $($($crate::conformance_tests! { @one $make, $module, $check })*)*
+    };
+    (@one $make:path, $module:ident, $check:ident) => {
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $check() {
+            let (_guard, stores) = $make().await;
+            $crate::conformance::$module::$check(&stores).await;
+        }
+    };
+}
