@@ -26,7 +26,7 @@ BEGIN
     there := FOUND;
     live := there AND (stored.expires_at IS NULL OR stored.expires_at > moment);
 
-    IF expected >= 0 AND expected <> CASE WHEN live THEN stored.version ELSE 0 END THEN
+    IF expected >= 0 AND expected <> (CASE WHEN live THEN stored.version ELSE 0 END) THEN
         outcome := 'mismatch';
         RETURN;
     END IF;

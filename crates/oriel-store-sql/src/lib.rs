@@ -40,6 +40,9 @@ pub struct SqlOptions {
     pub synchronous: Synchronous,
     /// SQLite: how many connections read, beside the one that writes.
     pub readers: u32,
+    /// SQLite: how many bytes the file may grow to, beside its write-ahead log; past it writes answer
+    /// [`oriel_store::StoreError::Full`].
+    pub max_size: Option<u64>,
     /// PostgreSQL: how many connections this node opens at most.
     pub connections: u32,
     /// How long a method waits for a connection (or SQLite for another process's lock) before it answers
@@ -52,6 +55,7 @@ impl Default for SqlOptions {
         Self {
             synchronous: Synchronous::Normal,
             readers: 4,
+            max_size: None,
             connections: 16,
             patience: Duration::from_secs(10),
         }

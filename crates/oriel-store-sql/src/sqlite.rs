@@ -11,6 +11,9 @@ use crate::db::Db;
 use crate::error::{is_busy, map};
 use crate::{SqlOptions, Synchronous};
 
+/// Bytes of a page: SQLite's own default, and the page of most file systems.
+const PAGE: u32 = 4_096;
+
 pub(crate) async fn open(path: &str, options: &SqlOptions) -> Result<Db> {
     let connect = SqliteConnectOptions::new()
         .create_if_missing(true)
@@ -29,6 +32,11 @@ pub(crate) async fn open(path: &str, options: &SqlOptions) -> Result<Db> {
         .pragma("journal_size_limit", "67108864")
         .pragma("temp_store", "memory");
 
+    let connect = match options.max_size {
+        Some(bytes) => connect.pragma("max_page_count", (bytes / u64::from(PAGE)).max(1).to_string()),
+        None => connect,
+    };
+
     if path == ":memory:" {
         // Each connection to `:memory:` is a database of its own: one connection, which is never given up.
         let only = pool(1, options).connect_with(connect.in_memory(true)).await.map_err(map)?;
@@ -39,7 +47,7 @@ pub(crate) async fn open(path: &str, options: &SqlOptions) -> Result<Db> {
     }
 
     let file = Path::new(path.strip_prefix("//").unwrap_or(path));
-    let connect = connect.filename(file).page_size(4096);
+    let connect = connect.filename(file).page_size(PAGE);
     let writer = writer(file, &connect, options).await?;
     let readers = pool(options.readers.max(1), options)
         .min_connections(0)

@@ -2,5 +2,6 @@
 
 mod suite {
     mod adapters;
+    mod crash;
     mod migrations;
 }

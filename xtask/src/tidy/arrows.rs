@@ -49,6 +49,11 @@ const CRATES: &[Crate] = &[
         uses: &["oriel-model", "oriel-store"],
     },
     Crate {
+        name: "oriel-store-fs",
+        floor: Floor::Mechanisms,
+        uses: &["oriel-model", "oriel-store"],
+    },
+    Crate {
         name: "oriel-access",
         floor: Floor::Services,
         uses: &["oriel-model", "oriel-store"],
@@ -80,6 +85,7 @@ const CRATES: &[Crate] = &[
             "oriel-model",
             "oriel-store",
             "oriel-store-sql",
+            "oriel-store-fs",
             "oriel-sandbox",
             "oriel-package",
             "oriel-access",

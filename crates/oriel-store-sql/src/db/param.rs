@@ -15,7 +15,6 @@ pub(crate) enum Param {
     Text(String),
     MaybeText(Option<String>),
     Blob(Vec<u8>),
-    MaybeBlob(Option<Vec<u8>>),
     Bool(bool),
 }
 
@@ -63,7 +62,6 @@ macro_rules! add_all {
                 Param::Text(value) => $arguments.add(value),
                 Param::MaybeText(value) => $arguments.add(value),
                 Param::Blob(value) => $arguments.add(value),
-                Param::MaybeBlob(value) => $arguments.add(value),
                 Param::Bool(value) => $arguments.add(value),
             }
             .map_err(unavailable)?;

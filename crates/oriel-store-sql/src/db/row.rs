@@ -47,10 +47,6 @@ impl Row {
         get!(self, column)
     }
 
-    pub(crate) fn maybe_blob(&self, column: usize) -> Result<Option<&[u8]>> {
-        get!(self, column)
-    }
-
     pub(crate) fn moment(&self, column: usize) -> Result<Timestamp> {
         Ok(Timestamp::from_millis(self.int(column)?))
     }
