@@ -117,10 +117,13 @@ pub(crate) struct PoolShared {
     listed: AtomicBool,
 }
 
+/// Instances at rest. Boxed because a lease, a queue and a call pass them on: moving a pointer is cheaper.
+pub(crate) type Idle = Vec<Box<Instance>>;
+
 #[derive(Default)]
 struct Inner {
     /// The least recently used first; calls take from the end.
-    idle: Vec<Box<Instance>>,
+    idle: Idle,
     leases: u32,
     queue: Queue,
     loaded: Option<Arc<Loaded>>,
@@ -348,7 +351,7 @@ impl PoolShared {
 
     /// Takes out instances that were last used before `before`, and lets go of the component if the whole pool
     /// was not used since. Answers also whether the pool can be taken off the list.
-    pub(crate) fn reap(&self, before: u64) -> (Vec<Box<Instance>>, bool) {
+    pub(crate) fn reap(&self, before: u64) -> (Idle, bool) {
         let mut inner = self.inner.lock();
         let stale = inner.idle.iter().take_while(|instance| instance.last_used < before).count();
         let reaped = inner.idle.drain(..stale).collect();

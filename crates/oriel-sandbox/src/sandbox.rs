@@ -13,7 +13,7 @@ use crate::component::Components;
 use crate::error::SandboxError;
 use crate::instance::Instance;
 use crate::options::SandboxOptions;
-use crate::pool::{Pool, PoolShared, PoolSpec};
+use crate::pool::{Idle, Pool, PoolShared, PoolSpec};
 use crate::shape::Shape;
 use crate::slots::Slots;
 use crate::{engine, host, reaper, ticker};
@@ -115,9 +115,9 @@ impl Shared {
 
     /// Takes out the instances that were last used before `before`, and the longest idle ones while all of them
     /// hold more memory than the hint allows.
-    pub(crate) fn reap(&self, before: u64) -> Vec<Box<Instance>> {
+    pub(crate) fn reap(&self, before: u64) -> Idle {
         let listed: Vec<_> = self.pools.lock().iter().filter_map(Weak::upgrade).collect();
-        let mut reaped = Vec::new();
+        let mut reaped = Idle::new();
         let mut unlisted = false;
         let mut memory = 0u64;
         for pool in &listed {

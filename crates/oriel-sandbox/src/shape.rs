@@ -93,7 +93,6 @@ impl Shape {
                 // Nested modules and components are stepped over: their imports are the component's own business.
                 Payload::ModuleSection { unchecked_range, .. } | Payload::ComponentSection { unchecked_range, .. } => {
                     let length = unchecked_range.end - unchecked_range.start;
-                    let length = usize::try_from(length).unwrap_or(usize::MAX);
                     rest = rest
                         .get(consumed..)
                         .and_then(|rest| rest.get(length..))

@@ -1,5 +1,11 @@
 //! Behaviour of the sandbox, seen from outside, with real guests.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::needless_pass_by_value,
+    reason = "helpers of tests may panic and take what is at hand"
+)]
+
 mod suite {
     mod cache;
     mod calls;

@@ -1,5 +1,11 @@
 //! The facade, from package to answer.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::needless_pass_by_value,
+    reason = "helpers of tests may panic and take what is at hand"
+)]
+
 use oriel::model::manifest::{Manifest, ProgramManifest};
 use oriel::model::permissions::Permissions;
 use oriel::model::{Coded as _, ErrorCode};
