@@ -1,0 +1,159 @@
+//! The kinds of value that a setting can have, each read from text.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use oriel_model::limits::{ByteSize, TimeSpan};
+
+/// Read from text, shown as text.
+pub(super) trait SettingValue: Sized {
+    /// What stands for it in help texts.
+    const VALUE_NAME: &'static str;
+    fn read(text: &str) -> Result<Self, String>;
+    /// The text that [`SettingValue::read`] takes back; empty for "not set".
+    fn show(&self) -> String;
+}
+
+/// A value that no log and no debug output shows.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Keeps `text` from being shown.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text itself.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What a committed write means to SQLite.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// Survives a crash of the server.
+    Normal,
+    /// Survives a power loss too.
+    Full,
+}
+
+/// Web origins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origins(pub Vec<String>);
+
+macro_rules! words {
+    ($type:ident, $name:literal, $($variant:ident = $word:literal),+) => {
+        impl SettingValue for $type {
+            const VALUE_NAME: &'static str = $name;
+            fn read(text: &str) -> Result<Self, String> {
+                match text {
+                    $($word => Ok(Self::$variant),)+
+                    _ => Err(format!(concat!("`{}` should be one of", $(" `", $word, "`"),+), text)),
+                }
+            }
+            fn show(&self) -> String {
+                match self { $(Self::$variant => $word.to_owned(),)+ }
+            }
+        }
+    };
+}
+
+words!(LogFormat, "text|json", Text = "text", Json = "json");
+words!(Durability, "normal|full", Normal = "normal", Full = "full");
+
+macro_rules! parsed {
+    ($type:ty, $name:literal, $what:literal) => {
+        impl SettingValue for $type {
+            const VALUE_NAME: &'static str = $name;
+            fn read(text: &str) -> Result<Self, String> {
+                text.trim().parse().map_err(|_| format!(concat!("`{}` is not ", $what), text))
+            }
+            fn show(&self) -> String {
+                self.to_string()
+            }
+        }
+    };
+}
+
+parsed!(SocketAddr, "ADDRESS:PORT", "an address such as 127.0.0.1:7070");
+parsed!(u32, "NUMBER", "a number");
+parsed!(bool, "true|false", "`true` or `false`");
+parsed!(ByteSize, "SIZE", "a size such as 512KiB or 64MiB");
+parsed!(TimeSpan, "TIME", "a span of time such as 250ms, 5s, 2m or 1h");
+
+impl SettingValue for String {
+    const VALUE_NAME: &'static str = "TEXT";
+    fn read(text: &str) -> Result<Self, String> {
+        if text.is_empty() { Err("it must not be empty".to_owned()) } else { Ok(text.to_owned()) }
+    }
+    fn show(&self) -> String {
+        self.clone()
+    }
+}
+
+impl SettingValue for PathBuf {
+    const VALUE_NAME: &'static str = "PATH";
+    fn read(text: &str) -> Result<Self, String> {
+        String::read(text).map(Self::from)
+    }
+    fn show(&self) -> String {
+        self.display().to_string()
+    }
+}
+
+impl SettingValue for Secret {
+    const VALUE_NAME: &'static str = "SECRET";
+    fn read(text: &str) -> Result<Self, String> {
+        String::read(text).map(Self)
+    }
+    fn show(&self) -> String {
+        String::new()
+    }
+}
+
+impl<T: SettingValue> SettingValue for Option<T> {
+    const VALUE_NAME: &'static str = T::VALUE_NAME;
+    fn read(text: &str) -> Result<Self, String> {
+        T::read(text).map(Some)
+    }
+    fn show(&self) -> String {
+        self.as_ref().map_or_else(String::new, SettingValue::show)
+    }
+}
+
+impl SettingValue for Origins {
+    const VALUE_NAME: &'static str = "ORIGIN,…";
+    fn read(text: &str) -> Result<Self, String> {
+        let origins: Vec<String> = text.split(',').map(|part| part.trim().to_owned()).filter(|part| !part.is_empty()).collect();
+        for origin in &origins {
+            let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+            if origin != "*" && host.is_none_or(|host| host.is_empty() || host.contains(['/', ' '])) {
+                return Err(format!("`{origin}` is not an origin such as https://app.example.com"));
+            }
+        }
+        Ok(Self(origins))
+    }
+    fn show(&self) -> String {
+        self.0.join(",")
+    }
+}

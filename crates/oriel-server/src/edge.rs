@@ -1,0 +1,271 @@
+//! What every request passes, in this order: its route and id, the limit of requests in flight, authentication and
+//! scope, the announced length of its body, its idempotency key, its handler, and the writing out of problems.
+//!
+//! One plain function instead of a stack of layers: each layer of a stack would box a future and copy the request on the
+//! path that has to be fast, and the order above would be spread over several files.
+
+mod idempotency;
+mod routes;
+
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
+
+use axum::Router;
+use axum::body::Body;
+use axum::response::Response;
+use futures::FutureExt as _;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
+use oriel_access::Access;
+use oriel_model::access::Principal;
+use oriel_model::time::{Clock as _, SystemClock};
+use oriel_model::{Blame, ErrorCode};
+use tower::Service as _;
+use tracing::Instrument as _;
+
+use self::routes::{Found, Route, Routes};
+use crate::app::App;
+use crate::operations::{Allowed, Operation};
+use crate::problem::Problem;
+use crate::telemetry;
+
+/// Also sent back, so that a client can name a request that it complains about.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
+/// Who calls which operation: what a handler finds in the request's extensions.
+#[derive(Clone)]
+pub(crate) struct Call {
+    pub principal: Option<Arc<Principal>>,
+    pub operation: &'static Operation,
+}
+
+/// The way in.
+pub(crate) struct Edge {
+    app: Arc<App>,
+    router: Router,
+    routes: Routes,
+    in_flight: AtomicU32,
+}
+
+/// Counts one request out again, however it ends.
+struct InFlight<'a>(&'a AtomicU32);
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Edge {
+    pub(crate) fn new(app: Arc<App>, router: Router) -> Self {
+        let routes = Routes::new(&app.metrics);
+        Self {
+            app,
+            router,
+            routes,
+            in_flight: AtomicU32::new(0),
+        }
+    }
+
+    /// Answers one request.
+    pub(crate) async fn handle(self: Arc<Self>, request: Request<hyper::body::Incoming>) -> Result<Response, Infallible> {
+        let started = Instant::now();
+        let id = request_id(request.headers());
+        let request = request.map(Body::new);
+        let head = *request.method() == Method::HEAD;
+        let origin = (!self.app.config.cors_origins.0.is_empty())
+            .then(|| request.headers().get(header::ORIGIN).cloned())
+            .flatten();
+        let (route, mut response) = match self.routes.find(request.method(), request.uri().path()) {
+            Found::Route(route) => {
+                let answer = if telemetry::spans_wanted() {
+                    let span = telemetry::request_span(request.headers(), route.operation, &id);
+                    self.answer(route.operation, request, &id).instrument(span).await
+                } else {
+                    self.answer(route.operation, request, &id).await
+                };
+                (Some(route), answer)
+            }
+            Found::Page => (None, self.call(request).await),
+            Found::OtherMethods(_) if *request.method() == Method::OPTIONS && origin.is_some() => (None, preflight(request.headers())),
+            Found::OtherMethods(allow) => {
+                let mut problem = Problem::bare(ErrorCode::RequestMethod);
+                problem.detail = format!("`{}` is not one of {}", request.method(), allow.to_str().unwrap_or_default());
+                problem.allow = Some(allow.clone());
+                (None, problem.write(id.to_str().unwrap_or_default()))
+            }
+            Found::Nothing => {
+                let problem = Problem::new(ErrorCode::RequestNotFound, "no operation has this path");
+                (None, problem.write(id.to_str().unwrap_or_default()))
+            }
+        };
+        self.write_out(&mut response, &id);
+        if let Some(origin) = origin {
+            self.allow_origin(&mut response, origin);
+        }
+        if head {
+            *response.body_mut() = Body::empty();
+        }
+        self.app
+            .metrics
+            .http(route.map(|route| &route.metrics), response.status(), started.elapsed());
+        Ok(response)
+    }
+
+    /// Everything between the route and the reply.
+    async fn answer(self: &Arc<Self>, operation: &'static Operation, mut request: Request<Body>, id: &HeaderValue) -> Response {
+        let now = self.in_flight.fetch_add(1, Ordering::Relaxed);
+        let _guard = InFlight(&self.in_flight);
+        if now >= self.app.config.max_in_flight && operation.allowed != Allowed::Everybody {
+            return refuse(Problem::new(ErrorCode::ServerBusy, "too many requests are in flight"));
+        }
+        let principal = match self.admit(operation, request.headers()).await {
+            Ok(principal) => principal,
+            Err(problem) => return refuse(problem),
+        };
+        if let Err(problem) = self.check_request(operation, &request) {
+            return refuse(problem);
+        }
+        request.extensions_mut().insert(Call {
+            principal: principal.clone(),
+            operation,
+        });
+        if operation.keyed
+            && let Some(principal) = principal
+            && let Some(key) = request.headers().get("idempotency-key").cloned()
+        {
+            return self.keyed(operation, &principal, &key, request, id).await;
+        }
+        self.call(request).await
+    }
+
+    /// Runs the handler; a panic becomes `internal`.
+    async fn call(&self, request: Request<Body>) -> Response {
+        let mut router = self.router.clone();
+        match AssertUnwindSafe(async move { router.call(request).await }).catch_unwind().await {
+            Ok(Ok(response)) => response,
+            Ok(Err(never)) => match never {},
+            Err(panic) => {
+                let text = panic
+                    .downcast_ref::<&str>()
+                    .map(ToString::to_string)
+                    .or_else(|| panic.downcast_ref::<String>().cloned());
+                tracing::error!(panic = text.as_deref().unwrap_or("?"), "a handler panicked");
+                refuse(Problem::bare(ErrorCode::Internal))
+            }
+        }
+    }
+
+    /// Who calls, if they may.
+    async fn admit(&self, operation: &Operation, headers: &HeaderMap) -> Result<Option<Arc<Principal>>, Problem> {
+        let public = operation.allowed == Allowed::Everybody && (operation.id != "getMetrics" || self.app.config.public_metrics);
+        if public {
+            return Ok(None);
+        }
+        let token = bearer(headers).ok_or_else(|| {
+            Problem::new(ErrorCode::Unauthenticated, "pass an API key as `Authorization: Bearer oriel_…`")
+        })?;
+        let principal = self.app.access.authenticate(token).await?;
+        if let Allowed::With(scope) = operation.allowed {
+            Access::require(&principal, scope)?;
+        }
+        Ok(Some(principal))
+    }
+
+    /// What can be refused before the body is read.
+    fn check_request(&self, operation: &Operation, request: &Request<Body>) -> Result<(), Problem> {
+        let uri = request.uri();
+        if [Some(uri.path()), uri.query()].into_iter().flatten().any(|text| text.contains("%00")) {
+            return Err(Problem::invalid("the address contains a NUL character"));
+        }
+        let announced = request
+            .headers()
+            .get(header::CONTENT_LENGTH)
+            .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        let limit = operation.max_body(&self.app.config);
+        if announced.is_some_and(|length| length > limit) && operation.takes != crate::operations::Takes::Nothing {
+            return Err(too_large(limit));
+        }
+        Ok(())
+    }
+
+    /// Writes a problem out and adds the headers that every reply has.
+    fn write_out(&self, response: &mut Response, id: &HeaderValue) {
+        if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+            if problem.code.blame() == Blame::Host {
+                let cause = problem.cause.as_deref().unwrap_or(&problem.detail);
+                tracing::warn!(code = problem.code.as_str(), request_id = ?id, cause, "a request failed");
+            }
+            *response = problem.write(id.to_str().unwrap_or_default());
+        }
+        let headers = response.headers_mut();
+        headers.insert(REQUEST_ID, id.clone());
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+        if !headers.contains_key(header::CACHE_CONTROL) {
+            headers.insert(header::CACHE_CONTROL, NO_STORE);
+        }
+    }
+
+    fn allow_origin(&self, response: &mut Response, origin: HeaderValue) {
+        let allowed = &self.app.config.cors_origins.0;
+        if allowed.iter().any(|one| one == "*" || one.as_bytes() == origin.as_bytes()) {
+            let headers = response.headers_mut();
+            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+            headers.append(header::VARY, HeaderValue::from_static("origin"));
+            headers.insert(
+                header::ACCESS_CONTROL_EXPOSE_HEADERS,
+                HeaderValue::from_static("etag, x-request-id, oriel-batch-id, idempotency-replayed, retry-after"),
+            );
+        }
+    }
+}
+
+fn refuse(problem: Problem) -> Response {
+    axum::response::IntoResponse::into_response(problem)
+}
+
+pub(crate) fn too_large(limit: u64) -> Problem {
+    Problem::new(ErrorCode::RequestTooLarge, format!("the body is longer than {limit} bytes"))
+}
+
+/// The answer to a browser that asks whether it may; which origins may is decided afterwards, as for every reply.
+fn preflight(asked: &HeaderMap) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let headers = response.headers_mut();
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_METHODS,
+        HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE"),
+    );
+    if let Some(wanted) = asked.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, wanted.clone());
+    }
+    headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+    response
+}
+
+/// The client's id for this request if it can be shown safely, else a new one.
+fn request_id(headers: &HeaderMap) -> HeaderValue {
+    let sane = |value: &&HeaderValue| {
+        let bytes = value.as_bytes();
+        (1..=128).contains(&bytes.len()) && bytes.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.:/=+".contains(b))
+    };
+    if let Some(given) = headers.get(REQUEST_ID).filter(sane) {
+        return given.clone();
+    }
+    let mut buffer = [0; ulid::ULID_LEN];
+    let text = oriel_model::id::next_ulid(SystemClock.now()).array_to_str(&mut buffer);
+    text.make_ascii_lowercase();
+    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("unknown"))
+}
+
+/// The token of `Authorization: Bearer …`.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}

@@ -1,0 +1,170 @@
+//! Repeating a request without doing it twice.
+//!
+//! A request with a key runs in a task of its own: a client that goes away does not stop it, so that what it comes back
+//! for is there. Replies that a repetition could change (5xx, 408, 429) are not kept, and neither are very long ones.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use http::{HeaderValue, Request, StatusCode, header};
+use http_body_util::BodyExt as _;
+use oriel_model::access::Principal;
+use oriel_model::time::Clock as _;
+use oriel_model::{Digest, ErrorCode};
+use oriel_store::{Begin, StoredReply};
+
+use super::{Edge, refuse};
+use crate::extract::collect;
+use crate::operations::Operation;
+use crate::problem::Problem;
+
+/// The longest reply that is kept.
+const MAX_KEPT: usize = 16 << 20;
+/// A request that began so long ago and has not ended died with its node.
+const STALE: Duration = Duration::from_secs(900);
+/// Marks the kept replies that are sealed.
+const SEALED: &str = "sealed:";
+
+impl Edge {
+    pub(super) async fn keyed(
+        self: &Arc<Self>,
+        operation: &'static Operation,
+        principal: &Arc<Principal>,
+        key: &HeaderValue,
+        request: Request<Body>,
+        id: &HeaderValue,
+    ) -> Response {
+        match self.begin(operation, principal, key, request).await {
+            Ok(Started::Answered(response)) => response,
+            Ok(Started::Go(request, key)) => {
+                let (edge, principal, id) = (self.clone(), principal.clone(), id.clone());
+                let task = self
+                    .app
+                    .background
+                    .spawn(async move { edge.run(operation, &principal, &key, request, &id).await });
+                // The task answers a panic itself; it fails only when the runtime stops.
+                task.await.unwrap_or_else(|_| refuse(Problem::bare(ErrorCode::ServerDraining)))
+            }
+            Err(problem) => refuse(problem),
+        }
+    }
+
+    async fn begin(
+        &self,
+        operation: &Operation,
+        principal: &Principal,
+        key: &HeaderValue,
+        request: Request<Body>,
+    ) -> Result<Started, Problem> {
+        let key = key
+            .to_str()
+            .ok()
+            .filter(|key| (1..=255).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic()))
+            .ok_or_else(|| Problem::invalid("`Idempotency-Key` must have 1 to 255 visible ASCII characters"))?
+            .to_owned();
+        let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
+        if accept.is_some_and(|accept| accept.contains("ndjson")) {
+            return Err(Problem::invalid(
+                "`Idempotency-Key` cannot be used with a reply in NDJSON: it is sent while the work goes on and is not kept",
+            ));
+        }
+        let (parts, body) = request.into_parts();
+        let limit = operation.max_body(&self.app.config);
+        let body = collect(body, limit, self.app.config.body_timeout.0).await?;
+        let address = parts.uri.path_and_query().map_or("", http::uri::PathAndQuery::as_str);
+        let fingerprint = Digest::of(format!("{} {address}\n{}", parts.method, Digest::of(&body)).as_bytes());
+        let now = self.app.clock.now();
+        let store = &self.app.stores.idempotency;
+        let found = store
+            .begin(
+                principal.tenant,
+                &key,
+                fingerprint,
+                now,
+                now.minus(STALE),
+                now.plus(self.app.config.idempotency_ttl.0),
+            )
+            .await?;
+        match found {
+            Begin::New => Ok(Started::Go(Request::from_parts(parts, Body::from(body)), key)),
+            Begin::InProgress => Err(Problem::bare(ErrorCode::IdempotencyInProgress)),
+            Begin::Other => Err(Problem::bare(ErrorCode::IdempotencyConflict)),
+            Begin::Done(reply) => Ok(Started::Answered(self.replay(principal, &key, reply)?)),
+        }
+    }
+
+    async fn run(&self, operation: &Operation, principal: &Principal, key: &str, request: Request<Body>, id: &HeaderValue) -> Response {
+        let mut response = self.call(request).await;
+        self.write_out(&mut response, id);
+        let status = response.status();
+        let (parts, body) = response.into_parts();
+        // Handlers of keyed operations answer whole bodies, so collecting one only takes it out of its box.
+        let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+        let store = &self.app.stores.idempotency;
+        let passing = status.is_server_error() || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS);
+        let kept = if passing || body.len() > MAX_KEPT {
+            store.abandon(principal.tenant, key).await
+        } else {
+            let content_type = parts
+                .headers
+                .get(header::CONTENT_TYPE)
+                .and_then(|value| value.to_str().ok())
+                .unwrap_or_default();
+            let (content_type, kept) = if operation.secret && status.is_success() {
+                let sealed = self.app.sealer.seal(&place(principal, key), &body);
+                (format!("{SEALED}{content_type}"), Bytes::from(sealed))
+            } else {
+                (content_type.to_owned(), body.clone())
+            };
+            let reply = StoredReply {
+                status: status.as_u16(),
+                content_type,
+                body: kept,
+            };
+            store.finish(principal.tenant, key, reply).await
+        };
+        if let Err(error) = kept {
+            // The work is done; its reply just cannot be had again before the claim goes stale.
+            tracing::warn!(%error, "the reply for an idempotency key was not kept");
+        }
+        Response::from_parts(parts, Body::from(body))
+    }
+
+    fn replay(&self, principal: &Principal, key: &str, reply: StoredReply) -> Result<Response, Problem> {
+        let (content_type, body) = match reply.content_type.strip_prefix(SEALED) {
+            None => (reply.content_type, reply.body),
+            Some(content_type) => {
+                let sealed = std::str::from_utf8(&reply.body).unwrap_or_default();
+                let body = self
+                    .app
+                    .sealer
+                    .open(&place(principal, key), sealed)
+                    .map_err(|error| Problem::new(ErrorCode::StoreCorrupt, error.to_string()))?;
+                (content_type.to_owned(), Bytes::from(body))
+            }
+        };
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK);
+        let headers = response.headers_mut();
+        if let Ok(value) = HeaderValue::from_str(&content_type)
+            && !value.is_empty()
+        {
+            headers.insert(header::CONTENT_TYPE, value);
+        }
+        headers.insert("idempotency-replayed", HeaderValue::from_static("true"));
+        Ok(response)
+    }
+}
+
+enum Started {
+    Go(Request<Body>, String),
+    Answered(Response),
+}
+
+/// Where a sealed reply belongs; it cannot be opened elsewhere.
+fn place(principal: &Principal, key: &str) -> String {
+    format!("idempotency/{}/{key}", principal.tenant)
+}
