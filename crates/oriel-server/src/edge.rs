@@ -25,7 +25,7 @@ use oriel_model::{Blame, ErrorCode};
 use tower::Service as _;
 use tracing::Instrument as _;
 
-use self::routes::{Found, Route, Routes};
+use self::routes::{Found, Routes};
 use crate::app::App;
 use crate::operations::{Allowed, Operation};
 use crate::problem::Problem;
@@ -69,6 +69,10 @@ impl Edge {
             routes,
             in_flight: AtomicU32::new(0),
         }
+    }
+
+    pub(crate) fn config(&self) -> &crate::config::Config {
+        &self.app.config
     }
 
     /// Answers one request.

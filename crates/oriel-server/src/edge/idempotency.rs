@@ -12,7 +12,6 @@ use bytes::Bytes;
 use http::{HeaderValue, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
 use oriel_model::access::Principal;
-use oriel_model::time::Clock as _;
 use oriel_model::{Digest, ErrorCode};
 use oriel_store::{Begin, StoredReply};
 

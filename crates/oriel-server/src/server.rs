@@ -1,0 +1,150 @@
+//! The composition root: opens the stores, builds the services, listens, and takes all of it down again in order.
+
+mod accept;
+mod error;
+mod files;
+mod maintenance;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use oriel_access::Access;
+use oriel_model::time::{Clock, SystemClock};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use self::error::ServerError;
+use crate::api;
+use crate::app::App;
+use crate::config::{Config, Secret};
+use crate::edge::Edge;
+use crate::metrics::Metrics;
+
+/// Starts servers.
+#[derive(Debug)]
+pub struct Server;
+
+/// A server that answers. Dropping it stops it without draining; call [`RunningServer::shutdown`].
+pub struct RunningServer {
+    addr: SocketAddr,
+    bootstrap_key: Option<Secret>,
+    app: Arc<App>,
+    stop: CancellationToken,
+    accepting: tokio::task::JoinHandle<()>,
+    _lock: files::Lock,
+}
+
+impl std::fmt::Debug for RunningServer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RunningServer").field("addr", &self.addr).finish_non_exhaustive()
+    }
+}
+
+impl Server {
+    /// Starts a server and answers when it is ready.
+    ///
+    /// # Errors
+    /// When the configuration, the data directory, the database or the address cannot be used. Nothing runs then.
+    pub async fn start(config: Config) -> Result<RunningServer, ServerError> {
+        let config = Arc::new(config);
+        let lock = files::claim(&config.data_dir)?;
+        let sealer = Arc::new(files::sealer(&config)?);
+        let node = files::node_id(&config)?;
+        let listener = listen(config.listen).await?;
+        let addr = listener.local_addr().map_err(|source| ServerError::Listen {
+            address: config.listen,
+            source,
+        })?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let stores = oriel_store::memory::stores();
+        let access = Access::new(&stores, clock.clone());
+        let bootstrap = access.bootstrap(config.bootstrap_key.as_ref().map(Secret::reveal)).await?;
+        let app = Arc::new(App {
+            config,
+            clock,
+            stores,
+            access,
+            sealer,
+            metrics: Metrics::new(),
+            background: TaskTracker::new(),
+            ending: CancellationToken::new(),
+            ready: AtomicBool::new(true),
+        });
+        let edge = Arc::new(Edge::new(app.clone(), api::router(app.clone())));
+        maintenance::start(&app);
+        let stop = CancellationToken::new();
+        let accepting = tokio::spawn(accept::serve(listener, edge, stop.clone()));
+        tracing::info!(%addr, version = env!("CARGO_PKG_VERSION"), node, "listening");
+        Ok(RunningServer {
+            addr,
+            bootstrap_key: bootstrap.created.map(|created| Secret::new(created.secret)),
+            app,
+            stop,
+            accepting,
+            _lock: lock,
+        })
+    }
+}
+
+impl RunningServer {
+    /// Where it listens.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// The owner key that this start made, to be shown once.
+    #[must_use]
+    pub fn bootstrap_key(&self) -> Option<&str> {
+        self.bootstrap_key.as_ref().map(Secret::reveal)
+    }
+
+    /// Serves until SIGTERM or SIGINT, then drains.
+    ///
+    /// # Errors
+    /// When the signals cannot be waited for.
+    pub async fn wait(self) -> Result<(), ServerError> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let failed = |source| ServerError::Signals { source };
+        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+        tokio::select! {
+            _ = terminate.recv() => tracing::info!("SIGTERM: draining"),
+            _ = interrupt.recv() => tracing::info!("SIGINT: draining"),
+        }
+        self.shutdown().await;
+        Ok(())
+    }
+
+    /// Stops taking work, lets what is in flight finish within `drain_timeout`, and flushes what is kept.
+    pub async fn shutdown(mut self) {
+        let app = self.app.clone();
+        app.ready.store(false, Ordering::Relaxed);
+        app.ending.cancel();
+        self.stop.cancel();
+        let patience = app.config.drain_timeout.0;
+        if tokio::time::timeout(patience, &mut self.accepting).await.is_err() {
+            tracing::warn!("requests were cut off at the end of `drain_timeout`");
+            self.accepting.abort();
+        }
+        app.background.close();
+        let _ = tokio::time::timeout(Duration::from_secs(10), app.background.wait()).await;
+        tracing::info!("stopped");
+    }
+}
+
+impl Drop for RunningServer {
+    fn drop(&mut self) {
+        self.app.ending.cancel();
+        self.stop.cancel();
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, ServerError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| ServerError::Listen { address, source })
+}

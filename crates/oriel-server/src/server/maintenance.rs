@@ -1,0 +1,48 @@
+//! What happens from time to time: retention, expired entries, the tidying of metrics.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::app::App;
+
+/// How often what is old is looked for.
+const SWEEP: Duration = Duration::from_secs(60);
+/// How often recorded durations are moved into their buckets.
+const UPKEEP: Duration = Duration::from_secs(5);
+/// Rows that one statement deletes, so that no sweep holds the database for long.
+const STRIDE: u32 = 1_000;
+
+pub(super) fn start(app: &Arc<App>) {
+    let upkeep = app.clone();
+    app.background.spawn(async move {
+        while upkeep.ending.run_until_cancelled(tokio::time::sleep(UPKEEP)).await.is_some() {
+            upkeep.metrics.tidy_up();
+        }
+    });
+    let sweeper = app.clone();
+    app.background.spawn(async move {
+        while sweeper.ending.run_until_cancelled(tokio::time::sleep(SWEEP)).await.is_some() {
+            if let Err(error) = sweep(&sweeper).await {
+                tracing::warn!(%error, "what is past its retention was not deleted; the next sweep tries again");
+            }
+        }
+    });
+}
+
+/// Deletes everything that is past its time.
+pub(crate) async fn sweep(app: &App) -> Result<u64, oriel_store::StoreError> {
+    let (stores, config) = (&app.stores, &app.config);
+    let now = app.clock.now();
+    let mut total = 0;
+    loop {
+        let mut deleted = stores.executions.prune(now.minus(config.retention_executions.0), STRIDE).await?;
+        deleted += stores.logs.prune(now.minus(config.retention_logs.0), STRIDE).await?;
+        deleted += stores.batches.prune(now.minus(config.retention_batches.0), STRIDE).await?;
+        deleted += stores.key_value.purge_expired(now, STRIDE).await?;
+        deleted += stores.idempotency.purge_expired(now, STRIDE).await?;
+        total += deleted;
+        if deleted == 0 || app.ending.is_cancelled() {
+            return Ok(total);
+        }
+    }
+}
