@@ -2,6 +2,10 @@
 
 mod access;
 mod docs;
+mod dto;
+mod extensions;
+mod logs;
+mod sse;
 mod system;
 
 use std::sync::Arc;
@@ -31,7 +35,18 @@ pub(crate) fn operations() -> OpenApiRouter<Arc<App>> {
                 .routes(routes!(access::revoke_key))
                 .routes(routes!(access::list_tenants, access::create_tenant))
                 .routes(routes!(access::list_audit))
-                .routes(routes!(access::verify_audit)),
+                .routes(routes!(access::verify_audit))
+                .routes(routes!(extensions::install_extension, extensions::list_extensions))
+                .routes(routes!(extensions::get_extension, extensions::uninstall_extension))
+                .routes(routes!(extensions::enable_extension))
+                .routes(routes!(extensions::disable_extension))
+                .routes(routes!(extensions::upgrade_extension))
+                .routes(routes!(extensions::roll_back_extension))
+                .routes(routes!(extensions::consent_to_extension))
+                .routes(routes!(extensions::get_extension_config, extensions::set_extension_config))
+                .routes(routes!(extensions::set_extension_limits))
+                .routes(routes!(extensions::inspect_package))
+                .routes(routes!(logs::get_extension_logs)),
         ))
 }
 

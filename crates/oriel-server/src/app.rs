@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use oriel_access::{Access, Sealer};
+use oriel_extensions::Extensions;
 use oriel_model::time::Clock;
 use oriel_store::Stores;
 use tokio_util::sync::CancellationToken;
@@ -18,7 +19,9 @@ pub(crate) struct App {
     pub clock: Arc<dyn Clock>,
     pub stores: Stores,
     pub access: Access,
-    pub sealer: Arc<Sealer>,
+    pub extensions: Extensions,
+    /// Seals kept replies that show a secret.
+    pub sealer: Sealer,
     pub metrics: Metrics,
     /// Work that outlives its request; waited for at shutdown.
     pub background: TaskTracker,

@@ -18,7 +18,7 @@ use oriel_model::limits::{ByteSize, Limits, LimitsRequest, TimeSpan};
 
 pub use self::docs::reference;
 pub use self::error::ConfigError;
-pub use self::value::{Durability, LogFormat, Origins, Secret};
+pub use self::value::{Durability, LogFormat, Networks, Origins, Secret};
 use self::value::SettingValue;
 
 /// One thing that can be set.
@@ -141,9 +141,9 @@ settings! {
     idempotency_ttl "idempotency_ttl" plain: TimeSpan = TimeSpan(Duration::from_secs(24 * 3_600));
     /// Web origins that browsers may call the API from, separated by commas; `*` for all.
     cors_origins "cors_origins" plain: Origins = Origins(Vec::new());
-    /// Whether grants may reach private, loopback and link-local networks at all. Without it such a permission is
+    /// Private, loopback and link-local networks that grants may reach at all, as `10.0.0.0/8,fd00::/8`. Any other is
     /// refused, whatever a tenant's administrator approves.
-    allow_private_network "allow_private_network" plain: bool = false;
+    private_networks "private_networks" plain: Networks = Networks(Vec::new());
     /// Whether `/metrics` answers without a key.
     public_metrics "public_metrics" plain: bool = true;
     /// For how long executions are kept.

@@ -236,6 +236,9 @@ pub(crate) static OPERATIONS: &[Operation] = &[
     Operation::change("setExtensionConfig", "PUT", "/api/v1/extensions/{name}/config", ExtensionsWrite, Takes::Json, &[
         EXTENSION, GUARDED, INSTALLING, RELEASING,
     ]),
+    Operation::change("setExtensionLimits", "PUT", "/api/v1/extensions/{name}/limits", ExtensionsWrite, Takes::Json, &[
+        EXTENSION, GUARDED, INSTALLING, RELEASING,
+    ]),
     Operation::get("getExtensionLogs", "/api/v1/extensions/{name}/logs", With(ExtensionsRead), &[EXTENSION, PAGED]),
     Operation::post(
         "callProgram",

@@ -11,7 +11,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use oriel_access::Access;
+use oriel_extensions::{Extensions, ExtensionsOptions, Watcher};
 use oriel_model::time::{Clock, SystemClock};
+use oriel_sandbox::{Sandbox, SandboxOptions};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -34,6 +36,7 @@ pub struct RunningServer {
     app: Arc<App>,
     stop: CancellationToken,
     accepting: tokio::task::JoinHandle<()>,
+    watcher: Option<Watcher>,
     _lock: files::Lock,
 }
 
@@ -51,7 +54,7 @@ impl Server {
     pub async fn start(config: Config) -> Result<RunningServer, ServerError> {
         let config = Arc::new(config);
         let lock = files::claim(&config.data_dir)?;
-        let sealer = Arc::new(files::sealer(&config)?);
+        let sealer = files::sealer(&config)?;
         let node = files::node_id(&config)?;
         let listener = listen(config.listen).await?;
         let addr = listener.local_addr().map_err(|source| ServerError::Listen {
@@ -62,11 +65,35 @@ impl Server {
         let stores = oriel_store::memory::stores();
         let access = Access::new(&stores, clock.clone());
         let bootstrap = access.bootstrap(config.bootstrap_key.as_ref().map(Secret::reveal)).await?;
+        let sandbox = Sandbox::new(SandboxOptions::new(config.data_dir.join("code")))?;
+        let options = ExtensionsOptions {
+            ceiling: config.limits.clone(),
+            private_networks: config.private_networks.0.clone(),
+            ..ExtensionsOptions::default()
+        };
+        let extensions = Extensions::new(
+            options,
+            stores.clone(),
+            sandbox,
+            access.clone(),
+            files::sealer(&config)?,
+            clock.clone(),
+        );
+        let watcher = match &config.extensions_dir {
+            Some(directory) => Some(extensions.watch(directory.clone(), bootstrap.tenant.clone()).map_err(|source| {
+                ServerError::Watch {
+                    path: directory.clone(),
+                    source: Box::new(source),
+                }
+            })?),
+            None => None,
+        };
         let app = Arc::new(App {
             config,
             clock,
             stores,
             access,
+            extensions,
             sealer,
             metrics: Metrics::new(),
             background: TaskTracker::new(),
@@ -84,6 +111,7 @@ impl Server {
             app,
             stop,
             accepting,
+            watcher,
             _lock: lock,
         })
     }
@@ -130,6 +158,8 @@ impl RunningServer {
             tracing::warn!("requests were cut off at the end of `drain_timeout`");
             self.accepting.abort();
         }
+        self.watcher = None;
+        app.extensions.flush().await;
         app.background.close();
         let _ = tokio::time::timeout(Duration::from_secs(10), app.background.wait()).await;
         tracing::info!("stopped");

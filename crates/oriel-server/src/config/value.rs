@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use ipnet::IpNet;
 use oriel_model::limits::{ByteSize, TimeSpan};
 
 /// Read from text, shown as text.
@@ -60,6 +61,10 @@ pub enum Durability {
 /// Web origins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origins(pub Vec<String>);
+
+/// Networks in CIDR form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Networks(pub Vec<IpNet>);
 
 macro_rules! words {
     ($type:ident, $name:literal, $($variant:ident = $word:literal),+) => {
@@ -138,6 +143,20 @@ impl<T: SettingValue> SettingValue for Option<T> {
     }
     fn show(&self) -> String {
         self.as_ref().map_or_else(String::new, SettingValue::show)
+    }
+}
+
+impl SettingValue for Networks {
+    const VALUE_NAME: &'static str = "NETWORK,…";
+    fn read(text: &str) -> Result<Self, String> {
+        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+        let networks: Result<Vec<IpNet>, String> = parts
+            .map(|part| part.parse().map_err(|_| format!("`{part}` is not a network such as 10.0.0.0/8")))
+            .collect();
+        networks.map(Self)
+    }
+    fn show(&self) -> String {
+        self.0.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
     }
 }
 

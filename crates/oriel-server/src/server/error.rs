@@ -46,6 +46,14 @@ pub enum ServerError {
         /// Why.
         reason: String,
     },
+    /// The directory of extensions cannot be watched.
+    #[error("cannot watch {path}: {source}", path = path.display())]
+    Watch {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// Signals cannot be waited for.
     #[error("cannot wait for signals")]
     Signals {
@@ -67,7 +75,7 @@ impl Coded for ServerError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::Listen { .. } => ErrorCode::ServerListen,
-            Self::Locked { .. } | Self::MasterKey { .. } | Self::Telemetry { .. } => ErrorCode::ServerConfig,
+            Self::Locked { .. } | Self::MasterKey { .. } | Self::Telemetry { .. } | Self::Watch { .. } => ErrorCode::ServerConfig,
             Self::DataDir { source, .. } => match source.kind() {
                 std::io::ErrorKind::StorageFull => ErrorCode::StoreFull,
                 std::io::ErrorKind::ReadOnlyFilesystem | std::io::ErrorKind::PermissionDenied => ErrorCode::StoreReadOnly,

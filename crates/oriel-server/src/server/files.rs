@@ -31,7 +31,7 @@ pub(super) fn claim(data_dir: &Path) -> Result<Lock, ServerError> {
     }
 }
 
-/// The sealer under the configured key, or under the one in the data directory.
+/// A sealer under the configured key, or under the one in the data directory.
 pub(super) fn sealer(config: &Config) -> Result<Sealer, ServerError> {
     let key = match &config.master_key {
         Some(key) => key.clone(),
