@@ -1,12 +1,18 @@
 //! The handlers: from requests to the services and back. No rule lives here.
 
 mod access;
+mod batches;
 mod docs;
 mod dto;
+mod executions;
 mod extensions;
+mod items;
 mod logs;
+mod pieces;
 mod sse;
+mod stream;
 mod system;
+mod tasks;
 
 use std::sync::Arc;
 
@@ -46,8 +52,18 @@ pub(crate) fn operations() -> OpenApiRouter<Arc<App>> {
                 .routes(routes!(extensions::get_extension_config, extensions::set_extension_config))
                 .routes(routes!(extensions::set_extension_limits))
                 .routes(routes!(extensions::inspect_package))
-                .routes(routes!(logs::get_extension_logs)),
+                .routes(routes!(logs::get_extension_logs))
+                .routes(routes!(tasks::create_task, tasks::list_tasks))
+                .routes(routes!(tasks::get_task, tasks::update_task, tasks::delete_task))
+                .routes(routes!(batches::get_batch))
+                .routes(routes!(batches::follow_batch))
+                .routes(routes!(executions::list_executions))
+                .routes(routes!(executions::get_execution)),
         ))
+        .routes(routes!(tasks::execute_task))
+        .routes(routes!(tasks::call_program))
+        .routes(routes!(batches::execute_batch))
+        .routes(routes!(stream::execute_stream))
 }
 
 /// The router that the edge calls.

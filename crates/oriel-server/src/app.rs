@@ -7,6 +7,7 @@ use oriel_access::{Access, Sealer};
 use oriel_extensions::Extensions;
 use oriel_model::time::Clock;
 use oriel_store::Stores;
+use oriel_tasks::Tasks;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -20,6 +21,7 @@ pub(crate) struct App {
     pub stores: Stores,
     pub access: Access,
     pub extensions: Extensions,
+    pub tasks: Tasks,
     /// Seals kept replies that show a secret.
     pub sealer: Sealer,
     pub metrics: Metrics,

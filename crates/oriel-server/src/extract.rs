@@ -105,6 +105,18 @@ pub(crate) fn parse<'a, T: serde::Deserialize<'a>>(json: &'a [u8]) -> Result<T, 
     })
 }
 
+/// As [`parse`], off the runtime's own threads when it takes long.
+pub(crate) async fn parse_large<T: DeserializeOwned + Send + 'static>(json: Bytes) -> Result<T, Problem> {
+    /// Less than a millisecond's work.
+    const SMALL: usize = 128 << 10;
+    if json.len() <= SMALL {
+        return parse(&json);
+    }
+    tokio::task::spawn_blocking(move || parse(&json))
+        .await
+        .unwrap_or_else(|_| Err(Problem::bare(ErrorCode::Internal)))
+}
+
 /// Whether the body says that it is one of `types`.
 pub(crate) fn check_media_type(headers: &HeaderMap, types: &[&str]) -> Result<(), Problem> {
     let given = headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or("?"));

@@ -183,6 +183,7 @@ const CALLING: &[ErrorCode] = &[
     ExtensionConflict,
     ExtensionOverloaded,
     ExtensionStartFailed,
+    SchemaInvalid,
     InputInvalid,
     InputTooLarge,
     OutputInvalid,

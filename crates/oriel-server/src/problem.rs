@@ -8,6 +8,7 @@ use std::fmt;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
+use oriel_model::id::ExecutionId;
 use oriel_model::{Coded, ErrorCode};
 use serde::Serialize;
 use serde_json::Value;
@@ -23,6 +24,8 @@ pub(crate) struct Problem {
     pub errors: Option<Value>,
     /// Methods of the path, for `Allow`.
     pub allow: Option<HeaderValue>,
+    /// The execution that failed.
+    pub execution: Option<ExecutionId>,
     /// The whole chain of errors, for the log only.
     pub cause: Option<String>,
 }
@@ -54,6 +57,9 @@ pub(crate) struct ProblemBody<'a> {
     pub retryable: bool,
     /// Also in the header `X-Request-Id`, in the log and in the trace.
     pub request_id: &'a str,
+    /// The execution that failed; its record holds the same error.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub execution_id: Option<ExecutionId>,
     /// Places in the request that the error is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub errors: Option<Vec<ProblemPlace>>,
@@ -86,6 +92,7 @@ impl Problem {
             detail: detail.into(),
             errors: None,
             allow: None,
+            execution: None,
             cause: None,
         }
     }
@@ -112,6 +119,7 @@ impl Problem {
             blame: code.blame().as_str(),
             retryable: code.retryable(),
             request_id,
+            execution_id: self.execution,
             errors,
         };
         serde_json::to_vec(&body).unwrap_or_default().into()

@@ -14,6 +14,7 @@ use oriel_access::Access;
 use oriel_extensions::{Extensions, ExtensionsOptions, Watcher};
 use oriel_model::time::{Clock, SystemClock};
 use oriel_sandbox::{Sandbox, SandboxOptions};
+use oriel_tasks::{Tasks, TasksOptions};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -79,6 +80,19 @@ impl Server {
             files::sealer(&config)?,
             clock.clone(),
         );
+        let tasks = Tasks::new(
+            TasksOptions {
+                recording: config.recording,
+                keep_executions: config.retention_executions.0,
+                keep_batches: config.retention_batches.0,
+                max_batch: config.max_batch_items as usize,
+                node: node.clone(),
+            },
+            stores.clone(),
+            extensions.clone(),
+            clock.clone(),
+        );
+        tasks.recover().await?;
         let watcher = match &config.extensions_dir {
             Some(directory) => Some(extensions.watch(directory.clone(), bootstrap.tenant.clone()).map_err(|source| {
                 ServerError::Watch {
@@ -94,6 +108,7 @@ impl Server {
             stores,
             access,
             extensions,
+            tasks,
             sealer,
             metrics: Metrics::new(),
             background: TaskTracker::new(),
@@ -159,9 +174,10 @@ impl RunningServer {
             self.accepting.abort();
         }
         self.watcher = None;
-        app.extensions.flush().await;
         app.background.close();
         let _ = tokio::time::timeout(Duration::from_secs(10), app.background.wait()).await;
+        app.tasks.flush().await;
+        app.extensions.flush().await;
         tracing::info!("stopped");
     }
 }

@@ -66,6 +66,9 @@ pub enum ServerError {
     /// The first tenant or key cannot be made.
     #[error("cannot set up access: {0}")]
     Access(#[from] oriel_access::AccessError),
+    /// What a former run left cannot be taken up.
+    #[error("cannot take up what the last run left: {0}")]
+    Tasks(#[from] oriel_tasks::TaskError),
     /// The sandbox cannot be set up.
     #[error("cannot set up the sandbox: {0}")]
     Sandbox(#[from] oriel_sandbox::SandboxError),
@@ -85,6 +88,7 @@ impl Coded for ServerError {
             Self::Signals { .. } => ErrorCode::Internal,
             Self::Store(error) => error.code(),
             Self::Access(error) => error.code(),
+            Self::Tasks(error) => error.code(),
             Self::Sandbox(error) => error.code(),
         }
     }

@@ -22,22 +22,24 @@ pub(super) fn start(app: &Arc<App>) {
     let sweeper = app.clone();
     app.background.spawn(async move {
         while sweeper.ending.run_until_cancelled(tokio::time::sleep(SWEEP)).await.is_some() {
-            if let Err(error) = sweep(&sweeper).await {
+            let swept = match sweeper.tasks.maintain().await {
+                Ok(_) => sweep(&sweeper).await.map_err(Into::into),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = swept {
                 tracing::warn!(%error, "what is past its retention was not deleted; the next sweep tries again");
             }
         }
     });
 }
 
-/// Deletes everything that is past its time.
-pub(crate) async fn sweep(app: &App) -> Result<u64, oriel_store::StoreError> {
+/// Deletes what is past its time, executions and batches apart, which are the task service's.
+async fn sweep(app: &App) -> Result<u64, oriel_store::StoreError> {
     let (stores, config) = (&app.stores, &app.config);
     let now = app.clock.now();
     let mut total = 0;
     loop {
-        let mut deleted = stores.executions.prune(now.minus(config.retention_executions.0), STRIDE).await?;
-        deleted += stores.logs.prune(now.minus(config.retention_logs.0), STRIDE).await?;
-        deleted += stores.batches.prune(now.minus(config.retention_batches.0), STRIDE).await?;
+        let mut deleted = stores.logs.prune(now.minus(config.retention_logs.0), STRIDE).await?;
         deleted += stores.key_value.purge_expired(now, STRIDE).await?;
         deleted += stores.idempotency.purge_expired(now, STRIDE).await?;
         total += deleted;
