@@ -18,8 +18,8 @@ use oriel_model::limits::{ByteSize, Limits, LimitsRequest, TimeSpan};
 
 pub use self::docs::reference;
 pub use self::error::ConfigError;
-pub use self::value::{Durability, LogFormat, Networks, Origins, Secret};
 use self::value::SettingValue;
+pub use self::value::{Durability, LogFormat, Networks, Origins, Secret};
 
 /// One thing that can be set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -268,7 +268,11 @@ impl Config {
                 problems.push(format!("--{}: {message}", key.replace(['.', '_'], "-")));
             }
         }
-        if problems.is_empty() { config.check() } else { Err(ConfigError::Invalid { problems }) }
+        if problems.is_empty() {
+            config.check()
+        } else {
+            Err(ConfigError::Invalid { problems })
+        }
     }
 
     /// The database's address.
@@ -297,7 +301,10 @@ impl Config {
     fn check(self) -> Result<Self, ConfigError> {
         let mut problems = Vec::new();
         let url = self.database_url();
-        if !["sqlite:", "postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
+        if !["sqlite:", "postgres://", "postgresql://"]
+            .iter()
+            .any(|scheme| url.starts_with(scheme))
+        {
             problems.push("`database`: it must start with `sqlite:` or `postgres://`".to_owned());
         }
         for (key, zero) in [
@@ -312,7 +319,11 @@ impl Config {
                 problems.push(format!("`{key}`: it must not be 0"));
             }
         }
-        if problems.is_empty() { Ok(self) } else { Err(ConfigError::Invalid { problems }) }
+        if problems.is_empty() {
+            Ok(self)
+        } else {
+            Err(ConfigError::Invalid { problems })
+        }
     }
 }
 
@@ -342,7 +353,11 @@ fn distance(left: &str, right: &str) -> usize {
     for (i, a) in left.chars().enumerate() {
         let mut diagonal = std::mem::replace(&mut row[0], i + 1);
         for (j, b) in right.iter().enumerate() {
-            let cost = if a == *b { diagonal } else { 1 + diagonal.min(row[j]).min(row[j + 1]) };
+            let cost = if a == *b {
+                diagonal
+            } else {
+                1 + diagonal.min(row[j]).min(row[j + 1])
+            };
             diagonal = std::mem::replace(&mut row[j + 1], cost);
         }
     }

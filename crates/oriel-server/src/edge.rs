@@ -170,9 +170,8 @@ impl Edge {
         if public {
             return Ok(None);
         }
-        let token = bearer(headers).ok_or_else(|| {
-            Problem::new(ErrorCode::Unauthenticated, "pass an API key as `Authorization: Bearer oriel_…`")
-        })?;
+        let token = bearer(headers)
+            .ok_or_else(|| Problem::new(ErrorCode::Unauthenticated, "pass an API key as `Authorization: Bearer oriel_…`"))?;
         let principal = self.app.access.authenticate(token).await?;
         if let Allowed::With(scope) = operation.allowed {
             Access::require(&principal, scope)?;
@@ -183,7 +182,11 @@ impl Edge {
     /// What can be refused before the body is read.
     fn check_request(&self, operation: &Operation, request: &Request<Body>) -> Result<(), Problem> {
         let uri = request.uri();
-        if [Some(uri.path()), uri.query()].into_iter().flatten().any(|text| text.contains("%00")) {
+        if [Some(uri.path()), uri.query()]
+            .into_iter()
+            .flatten()
+            .any(|text| text.contains("%00"))
+        {
             return Err(Problem::invalid("the address contains a NUL character"));
         }
         let announced = request

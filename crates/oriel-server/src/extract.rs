@@ -100,7 +100,11 @@ pub(crate) fn parse<'a, T: serde::Deserialize<'a>>(json: &'a [u8]) -> Result<T, 
             _ => ErrorCode::RequestJson,
         };
         let empty = json.iter().all(u8::is_ascii_whitespace);
-        let detail = if empty { "the body is empty; a JSON document is needed".to_owned() } else { error.to_string() };
+        let detail = if empty {
+            "the body is empty; a JSON document is needed".to_owned()
+        } else {
+            error.to_string()
+        };
         Problem::new(if empty { ErrorCode::RequestJson } else { code }, detail)
     })
 }
@@ -127,7 +131,11 @@ pub(crate) fn check_media_type(headers: &HeaderMap, types: &[&str]) -> Result<()
         Some(media) if json_like && media.starts_with("application/") && media.ends_with("+json") => Ok(()),
         _ => Err(Problem::new(
             ErrorCode::RequestMediaType,
-            format!("`Content-Type` is {}; it should be {}", given.unwrap_or("missing"), types.join(" or ")),
+            format!(
+                "`Content-Type` is {}; it should be {}",
+                given.unwrap_or("missing"),
+                types.join(" or ")
+            ),
         )),
     }
 }
@@ -246,7 +254,9 @@ pub(crate) fn page(limit: Option<u32>, cursor: Option<String>) -> Result<PageReq
 
 /// The revision that `If-Match` names; nothing without the header and for `*`.
 pub(crate) fn if_match(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
-    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
+    let Some(value) = headers.get(header::IF_MATCH) else {
+        return Ok(None);
+    };
     let text = value.to_str().unwrap_or_default().trim();
     if text == "*" {
         return Ok(None);
@@ -266,7 +276,11 @@ fn revision(tag: &str) -> Option<u64> {
 pub(crate) fn tagged(headers: &HeaderMap, revision: u64, value: &impl serde::Serialize) -> Result<Response, Problem> {
     let tag = format!("\"{revision}\"");
     let known = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
-    let unchanged = known.is_some_and(|known| known.split(',').any(|one| matches!(one.trim().trim_start_matches("W/"), t if t == tag || t == "*")));
+    let unchanged = known.is_some_and(|known| {
+        known
+            .split(',')
+            .any(|one| matches!(one.trim().trim_start_matches("W/"), t if t == tag || t == "*"))
+    });
     let mut response = if unchanged {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = http::StatusCode::NOT_MODIFIED;
@@ -320,7 +334,14 @@ mod tests {
 
     #[test]
     fn revisions_are_strong_tags_of_digits() {
-        for (tag, expected) in [("\"7\"", Some(7)), ("7", None), ("W/\"7\"", None), ("\"x\"", None), ("\"\"", None), ("\"-1\"", None)] {
+        for (tag, expected) in [
+            ("\"7\"", Some(7)),
+            ("7", None),
+            ("W/\"7\"", None),
+            ("\"x\"", None),
+            ("\"\"", None),
+            ("\"-1\"", None),
+        ] {
             assert_eq!(revision(tag), expected, "{tag}");
         }
     }

@@ -43,7 +43,10 @@ fn recorder() -> &'static PrometheusHandle {
 
 fn describe() {
     metrics::describe_counter!(HTTP_REQUESTS, "Requests by operation, method and status.");
-    metrics::describe_histogram!(HTTP_DURATION, "Time from the head of a request to the head of its reply, by operation.");
+    metrics::describe_histogram!(
+        HTTP_DURATION,
+        "Time from the head of a request to the head of its reply, by operation."
+    );
     metrics::describe_counter!(EXECUTIONS, "Executions by how they ended and whose fault it was.");
     metrics::describe_gauge!("oriel_build_info", "1, with the version as a label.");
     metrics::describe_gauge!("oriel_ready", "1 while the server takes new work.");
@@ -71,9 +74,9 @@ impl RouteMetrics {
         self.duration.record(took.as_secs_f64());
         let status = status.as_u16();
         if let Some(at) = STATUSES.iter().position(|one| *one == status) {
-            let counter = self.by_status[at].get_or_init(|| {
-                counter!(HTTP_REQUESTS, "operation" => self.operation, "method" => self.method, "status" => status.to_string())
-            });
+            let counter = self.by_status[at].get_or_init(
+                || counter!(HTTP_REQUESTS, "operation" => self.operation, "method" => self.method, "status" => status.to_string()),
+            );
             counter.increment(1);
         }
     }

@@ -135,7 +135,10 @@ fn problem_response(status: &str, codes: &Value, known: Option<Value>) -> Value 
     let text = response["description"].as_str().unwrap_or_default();
     let gap = if text.is_empty() { "" } else { "\n\n" };
     response["description"] = format!("{text}{gap}{}", titles.join("\n")).into();
-    let first = list.first().and_then(|text| ErrorCode::from_text(text)).unwrap_or(ErrorCode::Internal);
+    let first = list
+        .first()
+        .and_then(|text| ErrorCode::from_text(text))
+        .unwrap_or(ErrorCode::Internal);
     response["content"][MEDIA_TYPE] = json!({
         "schema": {
             "allOf": [{"$ref": "#/components/schemas/Problem"}],
@@ -179,8 +182,15 @@ mod tests {
                 let id = operation["operationId"].as_str().unwrap().to_owned();
                 assert!(operation["summary"].is_string(), "{id} has no summary");
                 let has_body = !operation["requestBody"].is_null();
-                let row = OPERATIONS.iter().find(|row| row.id == id).unwrap_or_else(|| panic!("{id} is not in the table"));
-                assert_eq!(has_body, row.takes != Takes::Nothing, "{id}: the table and the annotation disagree on the body");
+                let row = OPERATIONS
+                    .iter()
+                    .find(|row| row.id == id)
+                    .unwrap_or_else(|| panic!("{id} is not in the table"));
+                assert_eq!(
+                    has_body,
+                    row.takes != Takes::Nothing,
+                    "{id}: the table and the annotation disagree on the body"
+                );
                 annotated.insert((id, method.to_ascii_uppercase(), path.clone()));
             }
         }

@@ -65,13 +65,7 @@ impl Operation {
         }
     }
 
-    const fn post(
-        id: &'static str,
-        path: &'static str,
-        scope: Scope,
-        takes: Takes,
-        errors: &'static [&'static [ErrorCode]],
-    ) -> Self {
+    const fn post(id: &'static str, path: &'static str, scope: Scope, takes: Takes, errors: &'static [&'static [ErrorCode]]) -> Self {
         Self {
             method: "POST",
             takes,
@@ -208,39 +202,94 @@ use Scope::{AccessRead, AccessWrite, ExtensionsRead, ExtensionsWrite, TasksExecu
 pub(crate) static OPERATIONS: &[Operation] = &[
     // System
     Operation::get("getHealth", "/api/v1/health", Everybody, &[]),
-    Operation::get("getMetrics", "/metrics", Everybody, &[&[Unauthenticated, KeyExpired, KeyRevoked, StoreUnavailable]]),
+    Operation::get(
+        "getMetrics",
+        "/metrics",
+        Everybody,
+        &[&[Unauthenticated, KeyExpired, KeyRevoked, StoreUnavailable]],
+    ),
     Operation::get("getOpenApi", "/api/openapi.json", Everybody, &[]),
     // Extensions
-    Operation::post("installExtension", "/api/v1/extensions", ExtensionsWrite, Takes::Package, &[INSTALLING, RELEASING]),
+    Operation::post(
+        "installExtension",
+        "/api/v1/extensions",
+        ExtensionsWrite,
+        Takes::Package,
+        &[INSTALLING, RELEASING],
+    ),
     Operation::get("listExtensions", "/api/v1/extensions", With(ExtensionsRead), &[PAGED]),
     Operation::get("getExtension", "/api/v1/extensions/{name}", With(ExtensionsRead), &[EXTENSION]),
-    Operation::change("uninstallExtension", "DELETE", "/api/v1/extensions/{name}", ExtensionsWrite, Takes::Nothing, &[
-        EXTENSION,
-        GUARDED,
-        &[DependencyInUse, ExtensionConflict],
-    ]),
-    Operation::post("enableExtension", "/api/v1/extensions/{name}/enable", ExtensionsWrite, Takes::Nothing, &[EXTENSION, GUARDED, RELEASING]),
-    Operation::post("disableExtension", "/api/v1/extensions/{name}/disable", ExtensionsWrite, Takes::Nothing, &[EXTENSION, GUARDED, RELEASING]),
-    Operation::post("upgradeExtension", "/api/v1/extensions/{name}/upgrade", ExtensionsWrite, Takes::Package, &[
-        EXTENSION, GUARDED, INSTALLING, RELEASING,
-    ]),
-    Operation::post("rollBackExtension", "/api/v1/extensions/{name}/rollback", ExtensionsWrite, Takes::Nothing, &[
-        EXTENSION,
-        GUARDED,
-        RELEASING,
-        &[NothingToRollBack],
-    ]),
-    Operation::post("consentToExtension", "/api/v1/extensions/{name}/consent", ExtensionsWrite, Takes::Json, &[
-        EXTENSION, GUARDED, INSTALLING, RELEASING,
-    ]),
-    Operation::get("getExtensionConfig", "/api/v1/extensions/{name}/config", With(ExtensionsRead), &[EXTENSION]),
-    Operation::change("setExtensionConfig", "PUT", "/api/v1/extensions/{name}/config", ExtensionsWrite, Takes::Json, &[
-        EXTENSION, GUARDED, INSTALLING, RELEASING,
-    ]),
-    Operation::change("setExtensionLimits", "PUT", "/api/v1/extensions/{name}/limits", ExtensionsWrite, Takes::Json, &[
-        EXTENSION, GUARDED, INSTALLING, RELEASING,
-    ]),
-    Operation::get("getExtensionLogs", "/api/v1/extensions/{name}/logs", With(ExtensionsRead), &[EXTENSION, PAGED]),
+    Operation::change(
+        "uninstallExtension",
+        "DELETE",
+        "/api/v1/extensions/{name}",
+        ExtensionsWrite,
+        Takes::Nothing,
+        &[EXTENSION, GUARDED, &[DependencyInUse, ExtensionConflict]],
+    ),
+    Operation::post(
+        "enableExtension",
+        "/api/v1/extensions/{name}/enable",
+        ExtensionsWrite,
+        Takes::Nothing,
+        &[EXTENSION, GUARDED, RELEASING],
+    ),
+    Operation::post(
+        "disableExtension",
+        "/api/v1/extensions/{name}/disable",
+        ExtensionsWrite,
+        Takes::Nothing,
+        &[EXTENSION, GUARDED, RELEASING],
+    ),
+    Operation::post(
+        "upgradeExtension",
+        "/api/v1/extensions/{name}/upgrade",
+        ExtensionsWrite,
+        Takes::Package,
+        &[EXTENSION, GUARDED, INSTALLING, RELEASING],
+    ),
+    Operation::post(
+        "rollBackExtension",
+        "/api/v1/extensions/{name}/rollback",
+        ExtensionsWrite,
+        Takes::Nothing,
+        &[EXTENSION, GUARDED, RELEASING, &[NothingToRollBack]],
+    ),
+    Operation::post(
+        "consentToExtension",
+        "/api/v1/extensions/{name}/consent",
+        ExtensionsWrite,
+        Takes::Json,
+        &[EXTENSION, GUARDED, INSTALLING, RELEASING],
+    ),
+    Operation::get(
+        "getExtensionConfig",
+        "/api/v1/extensions/{name}/config",
+        With(ExtensionsRead),
+        &[EXTENSION],
+    ),
+    Operation::change(
+        "setExtensionConfig",
+        "PUT",
+        "/api/v1/extensions/{name}/config",
+        ExtensionsWrite,
+        Takes::Json,
+        &[EXTENSION, GUARDED, INSTALLING, RELEASING],
+    ),
+    Operation::change(
+        "setExtensionLimits",
+        "PUT",
+        "/api/v1/extensions/{name}/limits",
+        ExtensionsWrite,
+        Takes::Json,
+        &[EXTENSION, GUARDED, INSTALLING, RELEASING],
+    ),
+    Operation::get(
+        "getExtensionLogs",
+        "/api/v1/extensions/{name}/logs",
+        With(ExtensionsRead),
+        &[EXTENSION, PAGED],
+    ),
     Operation::post(
         "callProgram",
         "/api/v1/extensions/{name}/programs/{program}/call",
@@ -248,31 +297,82 @@ pub(crate) static OPERATIONS: &[Operation] = &[
         Takes::Input,
         &[CALLING],
     ),
-    Operation::post("inspectPackage", "/api/v1/packages/inspect", ExtensionsRead, Takes::Package, &[INSTALLING]).unkeyed(),
+    Operation::post(
+        "inspectPackage",
+        "/api/v1/packages/inspect",
+        ExtensionsRead,
+        Takes::Package,
+        &[INSTALLING],
+    )
+    .unkeyed(),
     // Tasks
-    Operation::post("createTask", "/api/v1/tasks", TasksWrite, Takes::Json, &[
-        &[TaskExists, SchemaInvalid, ExtensionNotFound, ProgramNotFound],
-    ]),
+    Operation::post(
+        "createTask",
+        "/api/v1/tasks",
+        TasksWrite,
+        Takes::Json,
+        &[&[TaskExists, SchemaInvalid, ExtensionNotFound, ProgramNotFound]],
+    ),
     Operation::get("listTasks", "/api/v1/tasks", With(TasksRead), &[PAGED]),
     Operation::get("getTask", "/api/v1/tasks/{taskId}", With(TasksRead), &[TASK]),
-    Operation::change("updateTask", "PATCH", "/api/v1/tasks/{taskId}", TasksWrite, Takes::Json, &[
-        TASK,
-        GUARDED,
-        &[TaskExists, SchemaInvalid, ExtensionNotFound, ProgramNotFound],
-    ]),
-    Operation::change("deleteTask", "DELETE", "/api/v1/tasks/{taskId}", TasksWrite, Takes::Nothing, &[TASK, GUARDED]),
+    Operation::change(
+        "updateTask",
+        "PATCH",
+        "/api/v1/tasks/{taskId}",
+        TasksWrite,
+        Takes::Json,
+        &[TASK, GUARDED, &[TaskExists, SchemaInvalid, ExtensionNotFound, ProgramNotFound]],
+    ),
+    Operation::change(
+        "deleteTask",
+        "DELETE",
+        "/api/v1/tasks/{taskId}",
+        TasksWrite,
+        Takes::Nothing,
+        &[TASK, GUARDED],
+    ),
     Operation::post("executeTask", "/api/v1/tasks/execute", TasksExecute, Takes::Input, &[TASK, CALLING]),
-    Operation::post("executeBatch", "/api/v1/tasks/batch/execute", TasksExecute, Takes::Batch, &[TASK, CALLING, &[BatchTooLarge]]),
-    Operation::post("executeStream", "/api/v1/tasks/stream/execute", TasksExecute, Takes::Lines, &[TASK, CALLING]).unkeyed(),
+    Operation::post(
+        "executeBatch",
+        "/api/v1/tasks/batch/execute",
+        TasksExecute,
+        Takes::Batch,
+        &[TASK, CALLING, &[BatchTooLarge]],
+    ),
+    Operation::post(
+        "executeStream",
+        "/api/v1/tasks/stream/execute",
+        TasksExecute,
+        Takes::Lines,
+        &[TASK, CALLING],
+    )
+    .unkeyed(),
     Operation::get("getBatch", "/api/v1/batches/{batchId}", With(TasksRead), &[&[BatchNotFound]]),
-    Operation::get("followBatch", "/api/v1/batches/{batchId}/events", With(TasksRead), &[&[BatchNotFound]]),
+    Operation::get(
+        "followBatch",
+        "/api/v1/batches/{batchId}/events",
+        With(TasksRead),
+        &[&[BatchNotFound]],
+    ),
     Operation::get("listExecutions", "/api/v1/executions", With(TasksRead), &[PAGED, TASK]),
-    Operation::get("getExecution", "/api/v1/executions/{executionId}", With(TasksRead), &[&[ExecutionNotFound]]),
+    Operation::get(
+        "getExecution",
+        "/api/v1/executions/{executionId}",
+        With(TasksRead),
+        &[&[ExecutionNotFound]],
+    ),
     // Access
     Operation::get("getMe", "/api/v1/me", AnyKey, &[]),
     Operation::get("listKeys", "/api/v1/keys", With(AccessRead), &[PAGED]),
     Operation::post("createKey", "/api/v1/keys", AccessWrite, Takes::Json, &[]).showing_a_secret(),
-    Operation::change("revokeKey", "DELETE", "/api/v1/keys/{keyId}", AccessWrite, Takes::Nothing, &[&[KeyNotFound, LastOwner]]),
+    Operation::change(
+        "revokeKey",
+        "DELETE",
+        "/api/v1/keys/{keyId}",
+        AccessWrite,
+        Takes::Nothing,
+        &[&[KeyNotFound, LastOwner]],
+    ),
     Operation::get("listTenants", "/api/v1/tenants", With(TenantsWrite), &[PAGED]),
     Operation::post("createTenant", "/api/v1/tenants", TenantsWrite, Takes::Json, &[&[TenantExists]]).showing_a_secret(),
     Operation::get("listAudit", "/api/v1/audit", With(AccessRead), &[PAGED]),

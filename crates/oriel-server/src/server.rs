@@ -14,6 +14,8 @@ use oriel_access::Access;
 use oriel_extensions::{Extensions, ExtensionsOptions, Watcher};
 use oriel_model::time::{Clock, SystemClock};
 use oriel_sandbox::{Sandbox, SandboxOptions};
+use oriel_store_fs::FsBlobs;
+use oriel_store_sql::{SqlOptions, SqlStores, Synchronous};
 use oriel_tasks::{Tasks, TasksOptions};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -22,7 +24,7 @@ use tokio_util::task::TaskTracker;
 pub use self::error::ServerError;
 use crate::api;
 use crate::app::App;
-use crate::config::{Config, Secret};
+use crate::config::{Config, Durability, Secret};
 use crate::edge::Edge;
 use crate::metrics::Metrics;
 
@@ -38,6 +40,7 @@ pub struct RunningServer {
     stop: CancellationToken,
     accepting: tokio::task::JoinHandle<()>,
     watcher: Option<Watcher>,
+    sql: SqlStores,
     _lock: files::Lock,
 }
 
@@ -63,7 +66,9 @@ impl Server {
             source,
         })?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let stores = oriel_store::memory::stores();
+        let sql = oriel_store_sql::open(&config.database_url(), sql_options(&config)).await?;
+        let blobs = FsBlobs::open(config.data_dir.join("packages")).await?;
+        let stores = sql.stores(Arc::new(blobs));
         let access = Access::new(&stores, clock.clone());
         let bootstrap = access.bootstrap(config.bootstrap_key.as_ref().map(Secret::reveal)).await?;
         let sandbox = Sandbox::new(SandboxOptions::new(config.data_dir.join("code")))?;
@@ -94,12 +99,16 @@ impl Server {
         );
         tasks.recover().await?;
         let watcher = match &config.extensions_dir {
-            Some(directory) => Some(extensions.watch(directory.clone(), bootstrap.tenant.clone()).map_err(|source| {
-                ServerError::Watch {
-                    path: directory.clone(),
-                    source: Box::new(source),
-                }
-            })?),
+            Some(directory) => {
+                Some(
+                    extensions
+                        .watch(directory.clone(), bootstrap.tenant.clone())
+                        .map_err(|source| ServerError::Watch {
+                            path: directory.clone(),
+                            source: Box::new(source),
+                        })?,
+                )
+            }
             None => None,
         };
         let app = Arc::new(App {
@@ -127,6 +136,7 @@ impl Server {
             stop,
             accepting,
             watcher,
+            sql,
             _lock: lock,
         })
     }
@@ -178,6 +188,7 @@ impl RunningServer {
         let _ = tokio::time::timeout(Duration::from_secs(10), app.background.wait()).await;
         app.tasks.flush().await;
         app.extensions.flush().await;
+        self.sql.close().await;
         tracing::info!("stopped");
     }
 }
@@ -187,6 +198,15 @@ impl Drop for RunningServer {
         self.app.ending.cancel();
         self.stop.cancel();
     }
+}
+
+fn sql_options(config: &Config) -> SqlOptions {
+    let mut options = SqlOptions::default();
+    options.synchronous = match config.durability {
+        Durability::Normal => Synchronous::Normal,
+        Durability::Full => Synchronous::Full,
+    };
+    options
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, ServerError> {

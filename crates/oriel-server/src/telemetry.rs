@@ -41,7 +41,11 @@ impl Telemetry {
             LogFormat::Text => lines.with_target(true).boxed(),
             LogFormat::Json => lines.json().flatten_event(true).boxed(),
         };
-        let provider = if export_wanted() { Some(provider().map_err(invalid)?) } else { None };
+        let provider = if export_wanted() {
+            Some(provider().map_err(invalid)?)
+        } else {
+            None
+        };
         let traces = provider
             .as_ref()
             .map(|provider| tracing_opentelemetry::layer().with_tracer(provider.tracer("oriel")));

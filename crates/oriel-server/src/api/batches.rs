@@ -127,8 +127,15 @@ pub(crate) async fn execute_batch(
     };
     let run = app.tasks.batch(&principal, request).await?;
     let id = HeaderValue::from_str(&run.id.to_string()).expect("an id is visible ASCII");
-    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let mut response = if accept.contains("ndjson") { lines(app, run) } else { whole(&app, run, begun).await? };
+    let accept = headers
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let mut response = if accept.contains("ndjson") {
+        lines(app, run)
+    } else {
+        whole(&app, run, begun).await?
+    };
     response.headers_mut().insert(BATCH_ID, id);
     Ok(response)
 }
@@ -161,7 +168,9 @@ async fn whole(app: &App, mut run: BatchRun, begun: Instant) -> Result<Response,
 /// One result a line, while the batch runs. The client that goes away stops the batch.
 fn lines(app: Arc<App>, run: BatchRun) -> Response {
     let stream = futures::stream::try_unfold(Some((app, run, 0)), |state| async move {
-        let Some((app, mut run, mut succeeded)) = state else { return Ok(None) };
+        let Some((app, mut run, mut succeeded)) = state else {
+            return Ok(None);
+        };
         let mut piece = Vec::with_capacity(PIECE + 4_096);
         let mut counts = Counts::default();
         while piece.len() < PIECE {

@@ -38,7 +38,13 @@ pub(crate) async fn reference(Params(path): Params<String>) -> Result<Response, 
 
 fn file(path: &str) -> Result<Response, Problem> {
     static CONFIG: OnceLock<Arc<Config<'static>>> = OnceLock::new();
-    let config = CONFIG.get_or_init(|| Arc::new(Config::from("/api/openapi.json").persist_authorization(false).try_it_out_enabled(false)));
+    let config = CONFIG.get_or_init(|| {
+        Arc::new(
+            Config::from("/api/openapi.json")
+                .persist_authorization(false)
+                .try_it_out_enabled(false),
+        )
+    });
     let found = utoipa_swagger_ui::serve(path, config.clone()).ok().flatten();
     let found = found.ok_or_else(|| Problem::new(ErrorCode::RequestNotFound, "there is no such page"))?;
     page(StatusCode::OK, &found.content_type, found.bytes.into_owned())
@@ -48,7 +54,12 @@ fn file(path: &str) -> Result<Response, Problem> {
 pub(crate) async fn errors() -> Result<Response, Problem> {
     let mut html = String::from("<h1>Errors</h1><table>");
     for code in ErrorCode::ALL {
-        let _ = write!(html, "<tr><td><a href=\"/docs/errors/{code}\">{code}</a><td>{}<td>{}", code.status(), escape(code.title()));
+        let _ = write!(
+            html,
+            "<tr><td><a href=\"/docs/errors/{code}\">{code}</a><td>{}<td>{}",
+            code.status(),
+            escape(code.title())
+        );
     }
     html.push_str("</table>");
     page(StatusCode::OK, "text/html; charset=utf-8", frame("Errors", &html))
@@ -63,7 +74,11 @@ pub(crate) async fn error(Params(text): Params<String>) -> Result<Response, Prob
         escape(code.title()),
         code.status(),
         code.blame().as_str(),
-        if code.retryable() { "a retry may help" } else { "a retry does not help" },
+        if code.retryable() {
+            "a retry may help"
+        } else {
+            "a retry does not help"
+        },
         escape(code.cause()),
         escape(code.cure()),
     );

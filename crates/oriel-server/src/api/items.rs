@@ -70,12 +70,20 @@ impl Serialize for Milliseconds {
 
 /// Writes a result as batches show it.
 pub(super) fn write_batch(out: &mut Vec<u8>, result: &ItemResult) {
-    write(out, result, [",\"outputData\":", ",\"errorMessage\":", ",\"errorCode\":", ",\"durationMs\":"]);
+    write(
+        out,
+        result,
+        [",\"outputData\":", ",\"errorMessage\":", ",\"errorCode\":", ",\"durationMs\":"],
+    );
 }
 
 /// Writes a result as streams show it.
 pub(super) fn write_stream(out: &mut Vec<u8>, result: &ItemResult) {
-    write(out, result, [",\"output\":", ",\"error\":", ",\"error_code\":", ",\"duration_ms\":"]);
+    write(
+        out,
+        result,
+        [",\"output\":", ",\"error\":", ",\"error_code\":", ",\"duration_ms\":"],
+    );
 }
 
 fn write(out: &mut Vec<u8>, result: &ItemResult, [output, error, code, duration]: [&str; 4]) {
@@ -130,7 +138,12 @@ pub(super) fn milliseconds(out: &mut Vec<u8>, duration: Duration) {
     out.extend_from_slice(digits.format(micros / 1_000).as_bytes());
     let rest = micros % 1_000;
     if rest > 0 {
-        let fraction = [b'.', b'0' + (rest / 100) as u8, b'0' + (rest / 10 % 10) as u8, b'0' + (rest % 10) as u8];
+        let fraction = [
+            b'.',
+            b'0' + (rest / 100) as u8,
+            b'0' + (rest / 10 % 10) as u8,
+            b'0' + (rest % 10) as u8,
+        ];
         out.extend_from_slice(&fraction);
     }
 }
@@ -158,7 +171,10 @@ mod tests {
         write_batch(&mut out, &good);
         out.push(b'\n');
         write_stream(&mut out, &bad);
-        let lines: Vec<serde_json::Value> = out.split(|b| *b == b'\n').map(|line| serde_json::from_slice(line).unwrap()).collect();
+        let lines: Vec<serde_json::Value> = out
+            .split(|b| *b == b'\n')
+            .map(|line| serde_json::from_slice(line).unwrap())
+            .collect();
         assert_eq!(
             lines,
             [

@@ -133,4 +133,3 @@ fn stream(app: Arc<App>, principal: Arc<Principal>, token: String, mut filter: L
         }
     })
 }
-

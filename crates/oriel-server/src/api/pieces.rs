@@ -24,7 +24,9 @@ impl<const N: usize> http_body::Body for Pieces<N> {
 
     fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let at = self.next;
-        let Some(piece) = self.pieces.get_mut(at).map(std::mem::take) else { return Poll::Ready(None) };
+        let Some(piece) = self.pieces.get_mut(at).map(std::mem::take) else {
+            return Poll::Ready(None);
+        };
         self.next += 1;
         Poll::Ready(Some(Ok(Frame::data(piece))))
     }

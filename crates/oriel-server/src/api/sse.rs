@@ -66,7 +66,9 @@ impl Out {
 pub(super) fn reply<F: Future<Output = ()> + Send + 'static>(write: impl FnOnce(Out) -> F) -> Response {
     let (sender, receiver) = mpsc::channel(WAITING);
     tokio::spawn(write(Out(sender)));
-    of(Body::from_stream(ReceiverStream::new(receiver).map(Ok::<_, std::convert::Infallible>)))
+    of(Body::from_stream(
+        ReceiverStream::new(receiver).map(Ok::<_, std::convert::Infallible>),
+    ))
 }
 
 /// A reply of this body, said to be events.

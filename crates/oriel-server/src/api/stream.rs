@@ -50,14 +50,19 @@ pub(crate) async fn execute_stream(
     Query(query): Query<StreamQuery>,
     request: Request,
 ) -> Result<Response, Problem> {
-    check_media_type(request.headers(), &["application/x-ndjson", "application/ndjson", "application/jsonl"])?;
+    check_media_type(
+        request.headers(),
+        &["application/x-ndjson", "application/ndjson", "application/jsonl"],
+    )?;
     let stream = StreamRequest {
         task: query.task_id,
         max_concurrency: query.max_concurrency.unwrap_or(10),
         traceparent: telemetry::traceparent(request.headers()),
     };
     let StreamRun { items, results } = app.tasks.stream(&principal, stream).await?;
-    let longest = usize::try_from(app.config.limits.input.0).unwrap_or(usize::MAX).saturating_add(ENVELOPE);
+    let longest = usize::try_from(app.config.limits.input.0)
+        .unwrap_or(usize::MAX)
+        .saturating_add(ENVELOPE);
     let reader = app.clone();
     tokio::spawn(async move { read(&reader, request.into_body(), longest, items).await });
     Ok(sse::of(Body::from_stream(futures::stream::unfold(
@@ -169,7 +174,11 @@ impl Lines {
     /// The last line, when it has no end.
     fn last(&mut self) -> Option<Result<Item, (String, Fault)>> {
         let line = std::mem::take(&mut self.begun);
-        if line.is_empty() && !self.skipping { None } else { self.item(&line) }
+        if line.is_empty() && !self.skipping {
+            None
+        } else {
+            self.item(&line)
+        }
     }
 
     /// The item of a line; nothing for an empty one.
@@ -215,7 +224,8 @@ mod tests {
 
     #[test]
     fn lines_are_cut_the_same_wherever_pieces_end() {
-        let text = b"{\"id\":\"a\",\"input\":1}\n\n  \r\n{\"id\":\"b\",\"input\":{\"x\":\"\xc3\xa4\"}}\r\nnonsense\n{\"id\":\"c\",\"input\":[]}";
+        let text =
+            b"{\"id\":\"a\",\"input\":1}\n\n  \r\n{\"id\":\"b\",\"input\":{\"x\":\"\xc3\xa4\"}}\r\nnonsense\n{\"id\":\"c\",\"input\":[]}";
         let whole = read(text, text.len(), 100);
         assert_eq!(whole.len(), 4, "{whole:?}");
         assert_eq!((&*whole[0], &*whole[1], &*whole[3]), ("a", "b", "c"));
@@ -235,7 +245,10 @@ mod tests {
             assert_eq!(found[1], "a");
             assert_eq!(
                 (&*found[0], &*found[2]),
-                ("line:1: the line is longer than 100 bytes", "line:3: the line is longer than 100 bytes"),
+                (
+                    "line:1: the line is longer than 100 bytes",
+                    "line:3: the line is longer than 100 bytes"
+                ),
                 "{size}"
             );
         }

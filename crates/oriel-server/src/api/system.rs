@@ -101,7 +101,11 @@ pub(crate) async fn get_metrics(State(app): State<Arc<App>>) -> Response {
 pub(crate) async fn get_open_api(headers: HeaderMap) -> Response {
     let (body, tag) = crate::openapi::bytes();
     let known = headers.get(header::IF_NONE_MATCH).is_some_and(|value| value == tag);
-    let mut response = Response::new(if known { Body::empty() } else { Body::from(Bytes::from_static(body)) });
+    let mut response = Response::new(if known {
+        Body::empty()
+    } else {
+        Body::from(Bytes::from_static(body))
+    });
     if known {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
     }

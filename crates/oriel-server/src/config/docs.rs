@@ -12,7 +12,11 @@ pub fn reference() -> String {
     for setting in settings() {
         let (own, name) = setting.key.split_once('.').unwrap_or(("", &setting.key));
         if section.as_deref() != Some(own) {
-            let heading = if own.is_empty() { "Top level".to_owned() } else { format!("`[{own}]`") };
+            let heading = if own.is_empty() {
+                "Top level".to_owned()
+            } else {
+                format!("`[{own}]`")
+            };
             let _ = write!(
                 text,
                 "{}### {heading}\n\n| key | flag | environment | default | meaning |\n|---|---|---|---|---|\n",
@@ -21,7 +25,11 @@ pub fn reference() -> String {
             section = Some(own.to_owned());
         }
         let flag = setting.flag.as_ref().map_or_else(|| "—".to_owned(), |flag| format!("`--{flag}`"));
-        let default = if setting.default.is_empty() { "—".to_owned() } else { format!("`{}`", setting.default) };
+        let default = if setting.default.is_empty() {
+            "—".to_owned()
+        } else {
+            format!("`{}`", setting.default)
+        };
         let help = setting.help.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|");
         let _ = writeln!(text, "| `{name}` | {flag} | `{}` | {default} | {help} |", setting.env);
     }

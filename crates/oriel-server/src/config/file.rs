@@ -27,7 +27,11 @@ pub(super) fn read(text: &str, settings: &[Setting]) -> Result<Vec<Value>, Vec<S
         problems: Vec::new(),
     };
     found.table("", table.get_ref());
-    if found.problems.is_empty() { Ok(found.values) } else { Err(found.problems) }
+    if found.problems.is_empty() {
+        Ok(found.values)
+    } else {
+        Err(found.problems)
+    }
 }
 
 struct Found<'a> {
@@ -46,7 +50,9 @@ impl Found<'_> {
                 let (line, column) = place(self.text, value.span().start);
                 match scalar(value.get_ref()) {
                     Some(text) => self.values.push(Value { key, text, line, column }),
-                    None => self.problems.push(format!("{line}:{column}: `{key}` cannot be of type {}", value.get_ref().type_str())),
+                    None => self
+                        .problems
+                        .push(format!("{line}:{column}: `{key}` cannot be of type {}", value.get_ref().type_str())),
                 }
             } else if let DeValue::Table(inner) = value.get_ref()
                 && self.settings.iter().any(|setting| setting.key.starts_with(&format!("{key}.")))
@@ -67,10 +73,7 @@ fn scalar(value: &DeValue<'_>) -> Option<String> {
         DeValue::Integer(number) if number.radix() == 10 => Some(number.as_str().to_owned()),
         DeValue::Boolean(flag) => Some(flag.to_string()),
         DeValue::Array(items) => {
-            let texts: Option<Vec<String>> = items
-                .iter()
-                .map(|item| item.get_ref().as_str().map(str::to_owned))
-                .collect();
+            let texts: Option<Vec<String>> = items.iter().map(|item| item.get_ref().as_str().map(str::to_owned)).collect();
             texts.map(|texts| texts.join(","))
         }
         _ => None,

@@ -109,7 +109,11 @@ parsed!(TimeSpan, "TIME", "a span of time such as 250ms, 5s, 2m or 1h");
 impl SettingValue for String {
     const VALUE_NAME: &'static str = "TEXT";
     fn read(text: &str) -> Result<Self, String> {
-        if text.is_empty() { Err("it must not be empty".to_owned()) } else { Ok(text.to_owned()) }
+        if text.is_empty() {
+            Err("it must not be empty".to_owned())
+        } else {
+            Ok(text.to_owned())
+        }
     }
     fn show(&self) -> String {
         self.clone()
@@ -163,7 +167,11 @@ impl SettingValue for Networks {
 impl SettingValue for Origins {
     const VALUE_NAME: &'static str = "ORIGIN,…";
     fn read(text: &str) -> Result<Self, String> {
-        let origins: Vec<String> = text.split(',').map(|part| part.trim().to_owned()).filter(|part| !part.is_empty()).collect();
+        let origins: Vec<String> = text
+            .split(',')
+            .map(|part| part.trim().to_owned())
+            .filter(|part| !part.is_empty())
+            .collect();
         for origin in &origins {
             let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
             if origin != "*" && host.is_none_or(|host| host.is_empty() || host.contains(['/', ' '])) {

@@ -37,7 +37,10 @@ impl Routes {
         for operation in OPERATIONS {
             let method = Method::from_bytes(operation.method.as_bytes()).expect("the table names HTTP methods");
             let metrics = metrics.route(operation);
-            by_path.entry(operation.path).or_default().push((method, Route { operation, metrics }));
+            by_path
+                .entry(operation.path)
+                .or_default()
+                .push((method, Route { operation, metrics }));
         }
         let mut paths = matchit::Router::new();
         for (path, routes) in by_path {
@@ -56,7 +59,11 @@ impl Routes {
     pub(super) fn find(&self, method: &Method, path: &str) -> Found<'_> {
         let Ok(found) = self.paths.at(path) else {
             let page = path == "/" || path == "/api/docs" || path.starts_with("/api/docs/") || path.starts_with("/docs/errors");
-            return if page && matches!(*method, Method::GET | Method::HEAD) { Found::Page } else { Found::Nothing };
+            return if page && matches!(*method, Method::GET | Method::HEAD) {
+                Found::Page
+            } else {
+                Found::Nothing
+            };
         };
         let wanted = if *method == Method::HEAD { &Method::GET } else { method };
         match found.value.routes.iter().find(|(method, _)| method == wanted) {

@@ -19,11 +19,7 @@ pub(super) fn claim(data_dir: &Path) -> Result<Lock, ServerError> {
     let failed = |path: PathBuf| move |source| ServerError::DataDir { path, source };
     std::fs::create_dir_all(data_dir).map_err(failed(data_dir.to_owned()))?;
     let path = data_dir.join("oriel.lock");
-    let file = private()
-        .create(true)
-        .truncate(false)
-        .open(&path)
-        .map_err(failed(path.clone()))?;
+    let file = private().create(true).truncate(false).open(&path).map_err(failed(path.clone()))?;
     match file.try_lock() {
         Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(ServerError::Locked { path: data_dir.to_owned() }),

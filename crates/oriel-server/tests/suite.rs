@@ -1,0 +1,14 @@
+//! Drives real servers over HTTP: real stores, real sandbox, real guests. Every reply is checked against the OpenAPI
+//! document (`suite/host.rs`).
+
+mod suite {
+    mod access;
+    mod documents;
+    mod executions;
+    mod extensions;
+    mod host;
+    mod idempotency;
+    mod lifecycle;
+    mod requests;
+    mod streams;
+}
