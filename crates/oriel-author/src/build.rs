@@ -13,13 +13,16 @@ use std::{fmt, fs};
 
 use oriel_model::Digest;
 use oriel_model::manifest::{Engine, Language};
-use wasmparser::{Encoding, Parser, Payload};
+use oriel_sandbox::{Sandbox, Shape};
 
 use crate::error::{AuthorError, Result};
 use crate::files::replace;
 use crate::project::Project;
 use crate::toolchain::Toolchains;
 use crate::{kit, process, world};
+
+/// Takes one line of progress.
+pub type Progress = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// How to build.
 #[derive(Clone, Default)]
@@ -29,7 +32,7 @@ pub struct BuildOptions {
     /// Where pinned compilers live; the user's cache when absent.
     pub toolchains: Option<Toolchains>,
     /// Told in one line what takes long ("installing componentize-py 0.25.1").
-    pub progress: Option<Arc<dyn Fn(&str) + Send + Sync>>,
+    pub progress: Option<Progress>,
 }
 
 impl fmt::Debug for BuildOptions {
@@ -226,34 +229,10 @@ impl Job<'_> {
     }
 }
 
-/// Imports and exports of a component, from its binary.
+/// Imports and exports of a component, sorted.
 pub(crate) fn shape(bytes: &[u8]) -> Result<(Vec<String>, Vec<String>)> {
-    let broken = |error: &dyn fmt::Display| AuthorError::Component { detail: error.to_string() };
-    let (mut imports, mut exports) = (Vec::new(), Vec::new());
-    let mut depth = 0_usize;
-    for payload in Parser::new(0).parse_all(bytes) {
-        match payload.map_err(|error| broken(&error))? {
-            Payload::Version {
-                encoding: Encoding::Module,
-                ..
-            } if depth == 0 => {
-                return Err(broken(&"it is a core module, not a component"));
-            }
-            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
-            Payload::End(_) => depth = depth.saturating_sub(1),
-            Payload::ComponentImportSection(section) if depth == 0 => {
-                for import in section {
-                    imports.push(import.map_err(|error| broken(&error))?.name.name.to_owned());
-                }
-            }
-            Payload::ComponentExportSection(section) if depth == 0 => {
-                for export in section {
-                    exports.push(export.map_err(|error| broken(&error))?.name.name.to_owned());
-                }
-            }
-            _ => {}
-        }
-    }
+    let Shape { mut imports, mut exports } =
+        Sandbox::inspect(bytes).map_err(|error| AuthorError::Component { detail: error.to_string() })?;
     imports.sort();
     exports.sort();
     Ok((imports, exports))

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use oriel_sandbox::{Sandbox, Shape};
+
 use crate::build::shape;
 use crate::error::{AuthorError, Result};
 use crate::project::Project;
@@ -51,47 +53,23 @@ pub fn check(dir: &Path) -> Result<CheckReport> {
             severity,
             message,
             help: help.to_owned(),
-        })
+        });
     };
     let path = project.component_path();
     let (mut imports, mut exports) = (Vec::new(), Vec::new());
     if path.is_file() {
         let bytes = std::fs::read(&path).map_err(AuthorError::file("read", &path))?;
         (imports, exports) = shape(&bytes)?;
-        for (declared, interface, field) in [
-            (!project.manifest.programs.is_empty(), "program", "[[programs]]"),
-            (project.manifest.lifecycle, "lifecycle", "lifecycle = true"),
-        ] {
-            let exported = exports
-                .iter()
-                .any(|name| name.starts_with(&format!("oriel:extension/{interface}@")));
-            match (declared, exported) {
-                (true, false) => find(
-                    Severity::Error,
-                    format!("the component does not export `{interface}`, which the manifest declares"),
-                    "export it in the source, or take it out of extension.toml, and build again",
-                ),
-                (false, true) => find(
-                    Severity::Error,
-                    format!("the component exports `{interface}`, which the manifest does not declare"),
-                    &format!("add `{field}` to extension.toml"),
-                ),
-                _ => {}
-            }
-        }
-        let uses = |prefix: &str| imports.iter().any(|name| name.starts_with(prefix));
-        if uses("oriel:extension/key-value@") && !project.manifest.permissions.key_value {
+        // The host's own judgement at install, so that both always agree.
+        let shape = Shape {
+            imports: imports.clone(),
+            exports: exports.clone(),
+        };
+        if let Err(error) = Sandbox::check(&shape, &project.manifest) {
             find(
                 Severity::Error,
-                "the component imports `key-value`, for which the manifest asks no permission".to_owned(),
-                "add `key_value = true` under [permissions]",
-            );
-        }
-        if uses("wasi:http/outgoing-handler@") && project.manifest.permissions.network.is_empty() && !project.build.wasi {
-            find(
-                Severity::Error,
-                "the component imports outbound HTTP, for which the manifest asks no permission".to_owned(),
-                "list the hosts as `network = [\"api.example.com\"]` under [permissions]",
+                error.to_string(),
+                "make source and extension.toml agree, and build again",
             );
         }
     } else {

@@ -21,7 +21,7 @@ mod scaffold;
 mod toolchain;
 mod world;
 
-pub use build::{BuildOptions, BuildReport, build};
+pub use build::{BuildOptions, BuildReport, Progress, build};
 pub use check::{CheckReport, Finding, Severity, check};
 pub use error::{AuthorError, Result};
 pub use project::{MANIFEST_FILE, Project};
