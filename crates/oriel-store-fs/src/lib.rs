@@ -39,7 +39,7 @@ impl FsBlobs {
             directory,
             next: Arc::default(),
         };
-        blobs.run(|blobs| blobs.prepare()).await?;
+        blobs.run(Self::prepare).await?;
         Ok(blobs)
     }
 

@@ -1,4 +1,5 @@
 //! The ports' suite over a directory, and what only files can do wrong.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 use bytes::Bytes;
 use oriel_model::Digest;

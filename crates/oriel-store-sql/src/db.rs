@@ -4,6 +4,8 @@
 //! two kinds of statement, so that each store is written once; every statement is prepared once per connection.
 
 mod param;
+#[cfg(test)]
+mod plan;
 mod row;
 mod transaction;
 
@@ -76,6 +78,8 @@ impl Db {
 }
 
 async fn sqlite_rows(connection: &mut sqlx::SqliteConnection, sql: SqlStr, params: Vec<Param>) -> Result<Vec<Row>> {
+    #[cfg(test)]
+    plan::check(connection, sql.as_str()).await;
     let query = sqlx::query_with(sql, param::sqlite(params)?);
     let rows = query.fetch_all(connection).await.map_err(map)?;
     Ok(rows.into_iter().map(Row::Sqlite).collect())
@@ -88,6 +92,8 @@ async fn postgres_rows(connection: &mut sqlx::PgConnection, sql: SqlStr, params:
 }
 
 async fn sqlite_execute(connection: &mut sqlx::SqliteConnection, sql: SqlStr, params: Vec<Param>) -> Result<u64> {
+    #[cfg(test)]
+    plan::check(connection, sql.as_str()).await;
     let query = sqlx::query_with(sql, param::sqlite(params)?);
     Ok(query.execute(connection).await.map_err(map)?.rows_affected())
 }

@@ -111,3 +111,13 @@ impl SqlStores {
         self.db.close().await;
     }
 }
+
+/// The ports' suite once more, with the plan of each statement checked (see `db/plan.rs`).
+#[cfg(test)]
+mod plans {
+    async fn make() -> ((), oriel_store::Stores) {
+        let sql = crate::open("sqlite::memory:", crate::SqlOptions::default()).await.unwrap();
+        ((), sql.stores(oriel_store::memory::stores().blobs))
+    }
+    oriel_store::conformance!(make);
+}

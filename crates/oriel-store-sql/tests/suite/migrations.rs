@@ -9,7 +9,7 @@ async fn open_at_once(url: &str) {
     let nodes: Vec<_> = (0..8)
         .map(|_| {
             let url = url.to_owned();
-            tokio::spawn(async move { open(&url, SqlOptions::default()).await.map(|stores| stores) })
+            tokio::spawn(async move { open(&url, SqlOptions::default()).await })
         })
         .collect();
     for node in nodes {

@@ -51,7 +51,10 @@ pub async fn appending_is_all_or_none(stores: &Stores) {
     ] {
         let refused = stores.executions.append(refused).await;
         assert!(matches!(refused, Err(StoreError::Exists { what: "segment" })), "{refused:?}");
-        assert_eq!(find(stores, tenant, SegmentFilter::default()).await, [first.head.clone()]);
+        assert_eq!(
+            find(stores, tenant, SegmentFilter::default()).await,
+            std::slice::from_ref(&first.head)
+        );
     }
 }
 
@@ -281,7 +284,13 @@ pub async fn others_find_nothing(stores: &Stores) {
     let mut foreign = mine.head.clone();
     foreign.tenant = other;
     assert_eq!(stores.executions.body(&foreign).await.unwrap(), None);
-    assert!(!stores.executions.replace(&[mine.head.clone()], segment(other, 0)).await.unwrap());
+    assert!(
+        !stores
+            .executions
+            .replace(std::slice::from_ref(&mine.head), segment(other, 0))
+            .await
+            .unwrap()
+    );
     assert!(!stores.executions.replace(&[foreign], segment(other, 0)).await.unwrap());
     assert_eq!(find(stores, one, SegmentFilter::default()).await, [mine.head]);
     assert_eq!(find(stores, other, SegmentFilter::default()).await, []);

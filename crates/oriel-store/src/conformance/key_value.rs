@@ -27,8 +27,8 @@ async fn read(stores: &Stores, scope: &KvScope, key: &str, now: Timestamp) -> Op
     entry.map(|KvEntry { value, version }| (String::from_utf8(value).unwrap(), version))
 }
 
-fn is_quota<T: std::fmt::Debug>(result: crate::Result<T>, wanted: &str) -> bool {
-    matches!(result, Err(StoreError::Quota { what }) if what == wanted)
+fn is_quota<T: std::fmt::Debug>(result: &crate::Result<T>, wanted: &str) -> bool {
+    matches!(result, Err(StoreError::Quota { what }) if *what == wanted)
 }
 
 /// Written, read, overwritten, deleted; deleting tells whether there was something.
@@ -259,12 +259,12 @@ pub async fn expired_entries_make_room(stores: &Stores) {
     for key in ["a", "b"] {
         store.set(&scope, key, vec![b'0'; 9], Some(at(10)), quota, at(0)).await.unwrap();
     }
-    assert!(is_quota(store.increment(&scope, "c", 1, None, quota, at(9)).await, "kv_keys"));
+    assert!(is_quota(&store.increment(&scope, "c", 1, None, quota, at(9)).await, "kv_keys"));
     assert_eq!(store.increment(&scope, "c", 1, None, quota, at(10)).await.unwrap(), 1);
     let value = vec![b'1'; 17];
     assert_eq!(store.set(&scope, "a", value, None, quota, at(10)).await.unwrap(), 1);
     let swap = store.compare_and_swap(&scope, "b", None, Vec::new(), None, quota, at(10)).await;
-    assert!(is_quota(swap, "kv_keys"));
+    assert!(is_quota(&swap, "kv_keys"));
 }
 
 /// The last key that fits is taken, one more is not; overwriting needs no new key.
@@ -284,14 +284,14 @@ pub async fn the_key_quota_is_exact(stores: &Stores) {
             .map(drop),
     ];
     for refused in many {
-        assert!(is_quota(refused, "kv_keys"));
+        assert!(is_quota(&refused, "kv_keys"));
     }
     assert_eq!(store.set(&scope, "c", vec![1], None, quota, at(0)).await.unwrap(), 2);
     assert!(store.delete(&scope, "a", at(0)).await.unwrap());
     store.set(&scope, "d", vec![0], None, quota, at(0)).await.unwrap();
     assert_eq!(store.list_keys(&scope, "", 9, None, at(0)).await.unwrap().keys, ["b", "c", "d"]);
     let none = KvQuota { keys: 0, bytes: 1_000 };
-    assert!(is_quota(store.set(&scope, "b", vec![0], None, none, at(0)).await, "kv_keys"));
+    assert!(is_quota(&store.set(&scope, "b", vec![0], None, none, at(0)).await, "kv_keys"));
 }
 
 /// Keys and values together may fill the quota to the byte; shrinking makes room, growing past it changes nothing.
@@ -302,20 +302,20 @@ pub async fn the_byte_quota_is_exact(stores: &Stores) {
     let set = |key: &'static str, length: usize| store.set(&scope, key, vec![7; length], None, quota, at(0));
     assert_eq!(set("ä", 18).await.unwrap(), 1); // 2 + 18
     assert_eq!(set("b", 9).await.unwrap(), 1); // 1 + 9
-    assert!(is_quota(set("b", 10).await, "kv_total"));
-    assert!(is_quota(set("c", 0).await, "kv_total"));
+    assert!(is_quota(&set("b", 10).await, "kv_total"));
+    assert!(is_quota(&set("c", 0).await, "kv_total"));
     let swap = store.compare_and_swap(&scope, "b", Some(1), vec![0; 10], None, quota, at(0)).await;
-    assert!(is_quota(swap, "kv_total"));
+    assert!(is_quota(&swap, "kv_total"));
     assert_eq!(store.get(&scope, "b", at(0)).await.unwrap().unwrap().value, [7; 9]);
     assert_eq!(set("ä", 17).await.unwrap(), 2);
     assert_eq!(set("b", 10).await.unwrap(), 2);
-    assert!(is_quota(set("ä", 18).await, "kv_total"));
+    assert!(is_quota(&set("ä", 18).await, "kv_total"));
     assert!(store.delete(&scope, "ä", at(0)).await.unwrap());
     assert_eq!(set("c", 18).await.unwrap(), 1);
-    assert!(is_quota(set("d", 0).await, "kv_total"));
+    assert!(is_quota(&set("d", 0).await, "kv_total"));
     // The quota was lowered below what is there: only what fits the new one may be written.
     let lower = KvQuota { keys: 100, bytes: 12 };
-    assert!(is_quota(store.set(&scope, "b", vec![1], None, lower, at(0)).await, "kv_total"));
+    assert!(is_quota(&store.set(&scope, "b", vec![1], None, lower, at(0)).await, "kv_total"));
     assert!(store.delete(&scope, "c", at(0)).await.unwrap());
     store.set(&scope, "b", vec![1], None, lower, at(0)).await.unwrap();
 }
@@ -328,9 +328,9 @@ pub async fn adding_counts_its_bytes(stores: &Stores) {
     assert_eq!(add(9).await.unwrap(), 9);
     assert_eq!(add(1).await.unwrap(), 10);
     assert_eq!(add(89).await.unwrap(), 99);
-    assert!(is_quota(add(1).await, "kv_total"));
+    assert!(is_quota(&add(1).await, "kv_total"));
     assert_eq!(add(-100).await.unwrap(), -1);
-    assert!(is_quota(add(-9).await, "kv_total"));
+    assert!(is_quota(&add(-9).await, "kv_total"));
     assert_eq!(add(1).await.unwrap(), 0);
     assert_eq!(read(stores, &scope, "n", at(0)).await, Some(("0".into(), 5)));
 }
@@ -345,7 +345,7 @@ pub async fn concurrent_writers_keep_the_quota(stores: &Stores) {
             tokio::spawn(async move {
                 let key = format!("key-{number}");
                 let write = stores.key_value.set(&scope, &key, vec![0; 10], None, quota, at(0)).await;
-                assert!(write.is_ok() || is_quota(write, "kv_keys"));
+                assert!(write.is_ok() || is_quota(&write, "kv_keys"));
                 if number % 3 == 0 {
                     stores.key_value.delete(&scope, &key, at(0)).await.unwrap();
                 }
@@ -363,7 +363,7 @@ pub async fn concurrent_writers_keep_the_quota(stores: &Stores) {
         stores.key_value.set(&scope, &key, vec![0], None, quota, at(0)).await.unwrap();
     }
     assert!(is_quota(
-        stores.key_value.set(&scope, "last", vec![0], None, quota, at(0)).await,
+        &stores.key_value.set(&scope, "last", vec![0], None, quota, at(0)).await,
         "kv_keys"
     ));
 }
@@ -513,6 +513,6 @@ pub async fn purging_is_bounded(stores: &Stores) {
                 .unwrap();
         }
         let more = store.set(scope, "j", vec![0], None, quota, Timestamp::from_millis(0)).await;
-        assert!(is_quota(more, "kv_keys"));
+        assert!(is_quota(&more, "kv_keys"));
     }
 }
