@@ -5,4 +5,5 @@ mod suite {
     mod adapters;
     mod crash;
     mod migrations;
+    mod read_only;
 }
