@@ -359,6 +359,44 @@ codes! {
     Internal "internal" 500 Host "Something went wrong inside the server",
         "A fault of the platform.",
         "Report it with the `requestId` and the server's log around it.";
+
+    // The command line. These never travel over HTTP: the status only says of what sort they are.
+    ClientUnreachable "client.unreachable" 503 Host "No server answers at this address",
+        "Nothing listens there, the name has no address, or the connection was cut.",
+        "Start one with `oriel serve`, or name another with `--server`, `ORIEL_URL` or `oriel profile set`; `oriel doctor` looks closer.";
+    ClientNotOriel "client.not_oriel" 502 Host "What answers there is not an Oriel server",
+        "The address answers with something else, such as a proxy's page or another program.",
+        "Check the address: it is the one that `oriel serve` prints, without a path. A proxy in between must pass `/api` on unchanged.";
+    ClientUsage "client.usage" 400 Caller "The command cannot be used this way",
+        "Arguments contradict each other, or something that the command needs is missing.",
+        "See the command's `--help`.";
+    ClientSettings "client.settings" 400 Caller "The profiles cannot be used",
+        "The profile file cannot be read or has a mistake, or names no such profile.",
+        "`oriel profile list` shows what there is; `oriel profile set NAME` writes one.";
+    ClientFile "client.file" 400 Caller "A file cannot be read or written",
+        "The file or directory does not exist, or its permissions do not allow it.",
+        "Check the path and its permissions.";
+    ClientInput "client.input" 400 Caller "The input is not valid JSON",
+        "The text that was given as input has a syntax error at the place that the message names.",
+        "Pass one JSON document: `--input '{\"a\": 1}'`, `--input @file.json`, or `--input -` to read it from standard input.";
+    ClientItemsFailed "client.items_failed" 422 Caller "Some items of the batch failed",
+        "The batch ran to its end, but not every item succeeded.",
+        "The results say why, item by item; `--resume` with the same `-o` file runs the failed ones again.";
+    ClientIncomplete "client.incomplete" 503 Host "The batch did not run to its end",
+        "The server or the connection failed on the way. What is in the results is done; the rest is not.",
+        "Run the same command again with `--resume` and the same `-o` file: it sends only what is missing.";
+    ClientTestsFailed "client.tests_failed" 422 Caller "Some tests failed",
+        "The extension did not behave as its test cases say.",
+        "Read the differences above; `--filter` runs a single case again.";
+    ClientCheckFailed "client.check_failed" 422 Caller "Some checks failed",
+        "A check found something that will not work.",
+        "Mend what is marked; each line says how.";
+    ClientDeclined "client.declined" 409 Caller "It was declined",
+        "The question was answered with no.",
+        "Run the command again when it is wanted.";
+    ClientCancelled "client.cancelled" 409 Caller "The command was cancelled",
+        "Somebody pressed Ctrl-C.",
+        "Run the command again when it is wanted.";
 }
 
 #[cfg(test)]
