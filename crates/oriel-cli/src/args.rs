@@ -137,6 +137,10 @@ pub(crate) enum Command {
 impl Command {
     /// Whether the command minds Ctrl-C itself.
     pub(crate) const fn handles_signals(&self) -> bool {
-        matches!(self, Self::Serve(_))
+        match self {
+            Self::Serve(_) | Self::Dev(_) => true,
+            Self::Logs(args) => args.follow,
+            _ => false,
+        }
     }
 }

@@ -9,12 +9,14 @@ mod args;
 mod client;
 mod commands;
 mod context;
+mod dev;
 mod env_vars;
 mod error;
 mod exit;
 mod input;
 mod project;
 mod settings;
+mod testing;
 mod ui;
 mod view;
 
@@ -27,6 +29,10 @@ use crate::args::Cli;
 use crate::error::Failure;
 use crate::exit::Exit;
 use crate::ui::Ui;
+
+/// The sandbox and the server allocate much and often, on many threads at once.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {

@@ -28,6 +28,8 @@ pub(crate) struct Extension {
     pub(crate) health: Value,
     pub(crate) limits: serde_json::Map<String, Value>,
     pub(crate) config_schema: Option<Value>,
+    pub(crate) config_problems: Vec<Value>,
+    pub(crate) wants: Vec<String>,
     pub(crate) updated_at: Option<Timestamp>,
 }
 

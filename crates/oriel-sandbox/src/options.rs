@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::ports::{Clock, Resolve};
+use crate::ports::{Clock, Connect, Resolve};
 
 /// Settings of a [`Sandbox`](crate::Sandbox). `SandboxOptions::new` has a sound value for each.
 #[derive(Clone)]
@@ -28,6 +28,8 @@ pub struct SandboxOptions {
     pub recycle_after_calls: u32,
     /// How host names of outbound requests become addresses.
     pub resolver: Arc<dyn Resolve>,
+    /// What stands in for the network in outbound requests; absent: TCP, with TLS for `https`.
+    pub connector: Option<Arc<dyn Connect>>,
     /// The wall clock that guests see.
     pub clock: Arc<dyn Clock>,
 }
@@ -45,6 +47,7 @@ impl SandboxOptions {
             idle_after: Duration::from_secs(60),
             recycle_after_calls: 100_000,
             resolver: Arc::new(SystemResolver),
+            connector: None,
             clock: Arc::new(SystemClock),
         }
     }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use oriel_model::id::{ExecutionId, TenantId};
 use oriel_model::log::LogLevel;
 use oriel_model::name::ExtensionName;
+use oriel_model::permissions::Scheme;
 
 use crate::error::SourceError;
 
@@ -133,6 +134,19 @@ pub trait RefusalSink: Send + Sync {
 pub trait Resolve: Send + Sync {
     /// Every address of `host`, each with `port`.
     async fn resolve(&self, host: &str, port: u16) -> std::io::Result<Vec<SocketAddr>>;
+}
+
+/// A connection's bytes, both ways.
+pub trait Stream: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin {}
+
+impl<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin> Stream for T {}
+
+/// Opens connections in place of the network: what `oriel test` answers recorded exchanges with. Grants, addresses
+/// and limits are checked before as ever.
+#[async_trait::async_trait]
+pub trait Connect: Send + Sync {
+    /// A connection to `host` at one of `addresses`, over which HTTP/1.1 is spoken in the clear, whatever `scheme` says.
+    async fn connect(&self, scheme: Scheme, host: &str, addresses: &[SocketAddr]) -> std::io::Result<Box<dyn Stream>>;
 }
 
 /// The wall clock that guests see through WASI and in their call context. Time limits do not use it.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use oriel_model::ErrorCode;
-use oriel_extensions::SECRET_MASK;
+const SECRET_MASK: &str = "********";
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 

@@ -167,8 +167,7 @@ async fn server(connection: &Connection) -> Vec<Look> {
     }
     match client.get(&["me"]).once().timeout(patience).send::<Value>().await {
         Ok(me) => {
-            let tenant = me.get("tenant").map(|tenant| if tenant.is_object() { text(tenant, "name") } else { text(&me, "tenant") });
-            let tenant = tenant.filter(|tenant| !tenant.is_empty()).unwrap_or_else(|| text(&me, "tenantName"));
+            let tenant = me.get("tenant").map(|tenant| text(tenant, "name")).unwrap_or_default();
             looks.push(Look::good("key", format!("{} of tenant {tenant} ({})", text(&me, "role"), connection.key_origin)));
         }
         Err(failure) => looks.push(Look::bad("key", failure.message(), help_of(&failure))),

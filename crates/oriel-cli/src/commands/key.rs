@@ -37,9 +37,6 @@ pub(crate) struct CreateArgs {
     /// When it ends: a span such as 720h, or a moment such as 2027-01-01T00:00:00Z
     #[arg(long, value_name = "SPAN|TIME")]
     expires: Option<String>,
-    /// In this tenant, by name or id (owners of the tenant `default` only)
-    #[arg(long, value_name = "TENANT")]
-    tenant: Option<String>,
 }
 
 /// Which key to revoke.
@@ -107,17 +104,13 @@ async fn create(context: &Context, args: &CreateArgs) -> Result<()> {
     if let Some(given) = &args.expires {
         body["expiresAt"] = json!(expiry(given, SystemClock.now())?);
     }
-    if let Some(tenant) = &args.tenant {
-        body["tenant"] = json!(tenant);
-    }
     let reply: Value = context.client()?.post(&["keys"]).json(&body).send().await?;
     if context.ui.json() {
         return context.ui.document(&reply);
     }
     context.ui.note(&format!("{} may act as {} from now on. It is shown this once:", text(&reply, "name"), text(&reply, "role")));
     // The secret alone on standard output: `ORIEL_API_KEY=$(oriel key create ci)` works.
-    let secret = ["secret", "key", "token"].iter().find_map(|field| reply.get(field).and_then(Value::as_str));
-    context.ui.line(secret.unwrap_or_default())
+    context.ui.line(&text(&reply, "secret"))
 }
 
 async fn list(context: &Context) -> Result<()> {

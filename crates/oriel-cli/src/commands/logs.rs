@@ -5,7 +5,7 @@ use oriel_model::log::LogLine;
 use oriel_model::page::Page;
 use serde_json::Value;
 
-use crate::client::{EVENTS, Events};
+use crate::client::{Call, Client, EVENTS, Events};
 use crate::context::Context;
 use crate::error::Result;
 use crate::ui::{Paint, Ui, clean};
@@ -18,7 +18,7 @@ pub(crate) struct LogsArgs {
     name: String,
     /// Keep reading as lines are written, until Ctrl-C
     #[arg(long, short)]
-    follow: bool,
+    pub(crate) follow: bool,
     /// The least level
     #[arg(long, value_enum, value_name = "LEVEL", default_value = "info")]
     level: Level,
@@ -65,6 +65,14 @@ pub(crate) async fn run(context: &Context, args: &LogsArgs) -> Result<()> {
         }
         return page.items.iter().try_for_each(|line| print(&context.ui, line));
     }
+    // Ctrl-C is how following ends: no failure.
+    tokio::select! {
+        result = follow(context, &client, call) => result,
+        _ = tokio::signal::ctrl_c() => Ok(()),
+    }
+}
+
+async fn follow(context: &Context, client: &Client, call: Call<'_>) -> Result<()> {
     let response = call.query("follow", true).accept(EVENTS).response().await?;
     let mut events = Events::of(client.server(), response)?;
     while let Some(event) = events.next().await? {

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::context::Context;
 use crate::error::Result;
-use crate::ui::{Paint, Ui};
+use crate::ui::{Paint, Ui, clean};
 use crate::view::{Extension, moment, parts, state_paint, text};
 
 /// What to show.
@@ -40,7 +40,7 @@ fn show(ui: &Ui, value: &Value) -> Result<()> {
     if let Some((paint, health)) = health(&extension.health) {
         rows.push(("health", paint, health));
     }
-    if let Some(version) = extension.previous.as_ref().map(release_version).filter(|version| !version.is_empty()) {
+    if let Some(version) = extension.previous.as_ref().map(|release| text(release, "version")) {
         rows.push(("former release", Paint::Plain, format!("{version} (`oriel rollback {}` returns to it)", extension.name)));
     }
     rows.push(("changed", Paint::Faint, moment(extension.updated_at)));
@@ -68,7 +68,14 @@ fn show(ui: &Ui, value: &Value) -> Result<()> {
     }
     if let Some(pending) = &extension.pending {
         heading(ui, "Waits for consent")?;
-        ui.line(&format!("release {}: look at it and grant it with `oriel upgrade … --grant`", release_version(pending)))?;
+        ui.line(&format!("release {} asks for more: {}", text(pending, "version"), extension.wants.join(", ")))?;
+        ui.line("grant it with `oriel upgrade … --grant`")?;
+    }
+    if !extension.config_problems.is_empty() {
+        heading(ui, "Configuration does not fit")?;
+        for problem in &extension.config_problems {
+            ui.line(&format!("at `{}`: {}", clean(&text(problem, "path")), clean(&text(problem, "message"))))?;
+        }
     }
     if let Some(schema) = &extension.config_schema {
         heading(ui, "Configuration schema")?;
@@ -90,25 +97,14 @@ fn heading(ui: &Ui, text: &str) -> Result<()> {
     ui.line(&ui.paint(Paint::Strong, text))
 }
 
-/// A release is shown as its version, or as an object that holds it.
-fn release_version(release: &Value) -> String {
-    match release {
-        Value::String(version) => version.clone(),
-        other => text(other, "version"),
-    }
-}
-
+/// How it does, in its own words; nothing for a server that does not say.
 fn health(value: &Value) -> Option<(Paint, String)> {
-    match value {
-        Value::String(word) => Some((if word == "healthy" { Paint::Good } else { Paint::Warn }, word.clone())),
-        Value::Object(_) => {
-            let status = text(value, "status");
-            let detail = text(value, "detail");
-            let healthy = value.get("healthy").and_then(Value::as_bool).unwrap_or(status == "healthy");
-            let word = if status.is_empty() { if healthy { "healthy".to_owned() } else { "unhealthy".to_owned() } } else { status };
-            let sentence = if detail.is_empty() { word } else { format!("{word}: {detail}") };
-            Some((if healthy { Paint::Good } else { Paint::Warn }, sentence))
-        }
-        _ => None,
-    }
+    let (state, detail) = (text(value, "state"), text(value, "detail"));
+    let paint = match state.as_str() {
+        "" => return None,
+        "healthy" => Paint::Good,
+        "idle" => Paint::Faint,
+        _ => Paint::Warn,
+    };
+    Some((paint, if detail.is_empty() { state } else { format!("{state}: {detail}") }))
 }

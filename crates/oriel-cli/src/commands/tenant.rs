@@ -43,18 +43,9 @@ async fn create(context: &Context, args: &CreateArgs) -> Result<()> {
     if context.ui.json() {
         return context.ui.document(&reply);
     }
-    let secret = ["ownerKey", "secret", "key"].iter().find_map(|field| match reply.get(field) {
-        Some(Value::String(secret)) => Some(secret.clone()),
-        Some(object) => ["secret", "key"].iter().find_map(|inner| object.get(inner)?.as_str().map(str::to_owned)),
-        None => None,
-    });
-    match secret {
-        None => context.ui.line(&format!("tenant {} is created", args.name)),
-        Some(secret) => {
-            context.ui.note(&format!("Tenant {} is created. Its owner key is shown this once:", args.name));
-            context.ui.line(&secret)
-        }
-    }
+    let secret = reply.get("ownerKey").map(|key| text(key, "secret")).unwrap_or_default();
+    context.ui.note(&format!("Tenant {} is created. Its owner key is shown this once:", args.name));
+    context.ui.line(&secret)
 }
 
 async fn list(context: &Context) -> Result<()> {

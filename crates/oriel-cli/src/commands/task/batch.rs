@@ -45,7 +45,7 @@ pub(crate) struct BatchArgs {
     #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..=100_000), conflicts_with = "stream")]
     chunk: u32,
     /// Calls that run at once
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     concurrency: u32,
     /// Stop at the first item that fails
     #[arg(long, conflicts_with = "stream")]

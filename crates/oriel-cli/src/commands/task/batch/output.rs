@@ -102,7 +102,7 @@ pub(super) fn uniform(result: &Value) -> Value {
         Value::Object(error) => error.get("message").or_else(|| error.get("detail")).cloned().unwrap_or(Value::Null),
         _ => error,
     });
-    let code = field(&["errorCode", "code"]).or_else(|| result.get("error")?.get("code").cloned());
+    let code = field(&["errorCode", "error_code", "code"]).or_else(|| result.get("error")?.get("code").cloned());
     // `null` is a proper output: it is kept when the item succeeded.
     let output = ["outputData", "output"].iter().find_map(|name| result.get(*name)).cloned();
     for (key, value) in [

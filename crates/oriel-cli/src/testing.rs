@@ -1,0 +1,13 @@
+//! `oriel test`: runs an extension's cases in the sandbox that the server uses, with everything around it made of
+//! memory: a store, a clock that stands still, and a network that answers recorded exchanges and nothing else.
+
+mod cases;
+mod compare;
+mod network;
+mod report;
+mod runner;
+mod services;
+
+pub(crate) use self::cases::{Case, load};
+pub(crate) use self::report::{case_line, summary};
+pub(crate) use self::runner::{Outcome, Runner};
