@@ -17,7 +17,7 @@ use reqwest::{Method, Response};
 use serde_json::Value;
 use url::Url;
 
-pub(crate) use self::sse::{Event, Events};
+pub(crate) use self::sse::Events;
 use crate::error::{Failure, Result};
 use crate::settings::{Connection, Secret};
 

@@ -8,6 +8,6 @@ mod report;
 mod runner;
 mod services;
 
-pub(crate) use self::cases::{Case, load};
+pub(crate) use self::cases::load;
 pub(crate) use self::report::{case_line, summary};
-pub(crate) use self::runner::{Outcome, Runner};
+pub(crate) use self::runner::Runner;

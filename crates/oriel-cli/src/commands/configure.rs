@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use oriel_model::ErrorCode;
-const SECRET_MASK: &str = "********";
+use oriel_extensions::SECRET_MASK;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
