@@ -4,8 +4,8 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    audit, build, call, check, completions, configure, dev, disable, doctor, enable, executions, install, key, list, logs, new, pack, profile,
-    reference, rollback, serve, show, task, tenant, test, uninstall, upgrade, version,
+    audit, build, call, check, completions, configure, dev, disable, doctor, enable, executions, install, key, list, logs, new, pack,
+    profile, reference, rollback, serve, show, task, tenant, test, uninstall, upgrade, version,
 };
 use crate::settings::Flags;
 use crate::ui::ColourChoice;
@@ -50,14 +50,25 @@ pub(crate) struct Globals {
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
     /// When to use colours; NO_COLOR is honoured
-    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_possible_values = true
+    )]
     pub(crate) color: ColourChoice,
 }
 
 impl Globals {
     /// The flags that name a server and a key.
     pub(crate) fn flags(&self) -> Flags {
-        Flags { server: self.server.clone(), key: self.key.clone(), profile: self.profile.clone() }
+        Flags {
+            server: self.server.clone(),
+            key: self.key.clone(),
+            profile: self.profile.clone(),
+        }
     }
 }
 

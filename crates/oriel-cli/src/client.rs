@@ -55,7 +55,11 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|error| Failure::new(ErrorCode::Internal, format!("the HTTP client cannot be set up: {error}")))?;
-        Ok(Self { server: connection.server.clone(), key: connection.key.clone(), http })
+        Ok(Self {
+            server: connection.server.clone(),
+            key: connection.key.clone(),
+            http,
+        })
     }
 
     /// The server's address.
@@ -69,7 +73,16 @@ impl Client {
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(["api", "v1"]).extend(segments);
         }
-        Call { client: self, method, url, body: None, accept: JSON, timeout: None, if_match: None, idempotent: true }
+        Call {
+            client: self,
+            method,
+            url,
+            body: None,
+            accept: JSON,
+            timeout: None,
+            if_match: None,
+            idempotent: true,
+        }
     }
 
     /// A GET.
@@ -218,11 +231,19 @@ impl Call<'_> {
         let server = self.client.server.clone();
         let request = self.build(None).header(CONTENT_TYPE, media_type).body(body);
         let response = request.send().await.map_err(|error| unreachable(&server, &error))?;
-        if response.status().is_success() { Ok(response) } else { Err(reply::failure(&server, response).await.0) }
+        if response.status().is_success() {
+            Ok(response)
+        } else {
+            Err(reply::failure(&server, response).await.0)
+        }
     }
 
     fn build(&self, idempotency_key: Option<&str>) -> reqwest::RequestBuilder {
-        let mut request = self.client.http.request(self.method.clone(), self.url.clone()).header(ACCEPT, self.accept);
+        let mut request = self
+            .client
+            .http
+            .request(self.method.clone(), self.url.clone())
+            .header(ACCEPT, self.accept);
         if let Some(key) = &self.client.key
             && let Ok(mut value) = HeaderValue::try_from(format!("Bearer {}", key.reveal()))
         {

@@ -37,7 +37,15 @@ pub(crate) async fn run(context: &Context, dir: &Path, consent: &Consent, level:
         local = Some(started);
         client
     };
-    let mut session = Session { ui, client, dir: dir.to_owned(), consent: local.is_none().then_some(consent), level, live: None, tail: None };
+    let mut session = Session {
+        ui,
+        client,
+        dir: dir.to_owned(),
+        consent: local.is_none().then_some(consent),
+        level,
+        live: None,
+        tail: None,
+    };
     let mut watch = Watch::new(dir)?;
     loop {
         match session.round().await {
@@ -97,7 +105,9 @@ impl Session<'_> {
         let asked = package.manifest.permissions.clone();
         if let Some(consent) = self.consent {
             let granted = self.live.as_ref().map(|live| live.granted.clone());
-            let granted = granted.or_else(|| present.as_ref().map(|present| present.grant.clone())).unwrap_or_default();
+            let granted = granted
+                .or_else(|| present.as_ref().map(|present| present.grant.clone()))
+                .unwrap_or_default();
             consent.settle(self.ui, &format!("{name} {written}"), &asked.beyond(&granted))?;
         }
         let version = package.manifest.version.clone();
@@ -107,7 +117,11 @@ impl Session<'_> {
             Some(_) => self.client.post(&["extensions", &name, "upgrade"]),
         };
         let reply: Value = call.query("grant", true).body(loaded.bytes, PACKAGE).send().await?;
-        self.live = Some(Live { version: version.clone(), source, granted: asked });
+        self.live = Some(Live {
+            version: version.clone(),
+            source,
+            granted: asked,
+        });
         self.say(&name, &version, &text(&reply, "state"), report.took, begun.elapsed())?;
         if self.tail.is_none() {
             self.tail = Some(Tail::start(self.ui.clone(), self.client.clone(), name, self.level));
@@ -128,10 +142,15 @@ impl Session<'_> {
             }));
         }
         let (build, reload) = (build.as_secs_f64(), reload.as_secs_f64());
-        let times = self.ui.paint(Paint::Faint, &format!("built in {build:.2} s, reloaded in {reload:.2} s"));
-        self.ui.line(&format!("{}  {name} {version}  {times}", self.ui.paint(Paint::Good, "live")))?;
+        let times = self
+            .ui
+            .paint(Paint::Faint, &format!("built in {build:.2} s, reloaded in {reload:.2} s"));
+        self.ui
+            .line(&format!("{}  {name} {version}  {times}", self.ui.paint(Paint::Good, "live")))?;
         if state == "disabled" {
-            self.ui.note(&format!("it is disabled: it may need a configuration; see `oriel configure {name} --help`"));
+            self.ui.note(&format!(
+                "it is disabled: it may need a configuration; see `oriel configure {name} --help`"
+            ));
         }
         Ok(())
     }
@@ -139,13 +158,21 @@ impl Session<'_> {
 
 /// The version of the next reload: `1.2.3-dev.N`, counting on from what runs.
 fn next_version(written: &Version, running: Option<&Version>) -> Version {
-    let prefix = if written.pre.is_empty() { "dev".to_owned() } else { format!("{}.dev", written.pre) };
+    let prefix = if written.pre.is_empty() {
+        "dev".to_owned()
+    } else {
+        format!("{}.dev", written.pre)
+    };
     let count = running
         .filter(|running| (running.major, running.minor, running.patch) == (written.major, written.minor, written.patch))
         .and_then(|running| running.pre.strip_prefix(&prefix)?.strip_prefix('.')?.parse::<u64>().ok())
         .unwrap_or(0);
     let pre = Prerelease::new(&format!("{prefix}.{}", count + 1)).unwrap_or(Prerelease::EMPTY);
-    Version { pre, build: BuildMetadata::EMPTY, ..written.clone() }
+    Version {
+        pre,
+        build: BuildMetadata::EMPTY,
+        ..written.clone()
+    }
 }
 
 impl From<notify::Error> for Failure {

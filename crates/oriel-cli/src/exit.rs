@@ -7,7 +7,7 @@ use oriel_model::{Blame, ErrorCode};
 pub(crate) enum Exit {
     /// It did what it should.
     Ok,
-    /// It ran to its end, and the answer is no: items, tests or checks failed.
+    /// It ran to its end, and the answer is no: a build, items, tests or checks failed.
     Failed,
     /// The command line makes no sense.
     Usage,
@@ -67,7 +67,9 @@ impl Exit {
     pub(crate) const fn meaning(self) -> &'static str {
         match self {
             Self::Ok => "It did what it should.",
-            Self::Failed => "It ran to its end and the answer is no: items of a batch, tests or checks failed, or a question was answered with no.",
+            Self::Failed => {
+                "It ran to its end and the answer is no: a build, items of a batch, tests or checks failed, or a question was answered with no."
+            }
             Self::Usage => "The command line makes no sense: an unknown flag, a missing argument, arguments that contradict each other.",
             Self::NotFound => "What was named does not exist in this tenant.",
             Self::NotPermitted => "No API key, a wrong one, or one that may not do this.",
@@ -85,9 +87,13 @@ impl Exit {
         match code {
             ErrorCode::ClientUsage => Self::Usage,
             ErrorCode::ClientUnreachable | ErrorCode::ClientNotOriel => Self::Unreachable,
-            ErrorCode::ClientItemsFailed | ErrorCode::ClientTestsFailed | ErrorCode::ClientCheckFailed | ErrorCode::ClientDeclined => {
-                Self::Failed
-            }
+            ErrorCode::ClientItemsFailed
+            | ErrorCode::ClientTestsFailed
+            | ErrorCode::ClientCheckFailed
+            | ErrorCode::ClientDeclined
+            | ErrorCode::AuthorBuildFailed
+            | ErrorCode::AuthorToolchainMissing
+            | ErrorCode::AuthorToolchainInstall => Self::Failed,
             ErrorCode::ClientCancelled => Self::Cancelled,
             _ if code.blame() == Blame::Guest => Self::Guest,
             _ => Self::of_status(code.status()),
@@ -126,9 +132,7 @@ impl Exit {
                 let _ = writeln!(page, "| {} | {} |", exit.status(), codes.join(", "));
             }
         }
-        page.push_str(
-            "\nA reader that closes the pipe early (`oriel list | head -1`) is no error: the command ends quietly with 0.\n",
-        );
+        page.push_str("\nA reader that closes the pipe early (`oriel list | head -1`) is no error: the command ends quietly with 0.\n");
         page
     }
 }

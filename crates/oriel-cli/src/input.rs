@@ -45,7 +45,10 @@ pub(crate) fn bad_json(name: &str, error: &serde_json::Error) -> Failure {
     let message = error.to_string();
     // serde_json puts the place last; people look for it first.
     let message = message.split(" at line ").next().unwrap_or(&message).to_owned();
-    Failure::new(ErrorCode::ClientInput, format!("{name}:{}:{}: {message}", error.line(), error.column()))
+    Failure::new(
+        ErrorCode::ClientInput,
+        format!("{name}:{}:{}: {message}", error.line(), error.column()),
+    )
 }
 
 #[cfg(test)]

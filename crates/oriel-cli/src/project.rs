@@ -28,7 +28,9 @@ pub(crate) async fn build(ui: &Ui, dir: &Path, force: bool) -> Result<BuildRepor
     let teller = ui.clone();
     let mut options = BuildOptions::default();
     options.force = force;
-    options.progress = Some(Arc::new(move |line: &str| teller.note(&teller.paint_error(Paint::Faint, &clean(line)))));
+    options.progress = Some(Arc::new(move |line: &str| {
+        teller.note(&teller.paint_error(Paint::Faint, &clean(line)))
+    }));
     let dir = dir.to_owned();
     let report = tokio::task::spawn_blocking(move || oriel_author::build(&dir, &options))
         .await
@@ -48,7 +50,11 @@ pub(crate) fn package(dir: &Path) -> Result<Package> {
 /// Packs it.
 pub(crate) fn pack(package: &Package) -> Result<Loaded> {
     let packed = oriel_package::pack(package).map_err(|error| Failure::of(&error))?;
-    Ok(Loaded { manifest: package.manifest.clone(), bytes: packed.bytes.into(), digest: packed.digest })
+    Ok(Loaded {
+        manifest: package.manifest.clone(),
+        bytes: packed.bytes.into(),
+        digest: packed.digest,
+    })
 }
 
 /// The package behind an argument: a project's directory, which is built first, or a package's file.
@@ -65,7 +71,11 @@ pub(crate) async fn load(ui: &Ui, target: &Path, no_build: bool) -> Result<Loade
     }
     let bytes = std::fs::read(target).map_err(|error| Failure::file(target, &error))?;
     let unpacked = oriel_package::read(&bytes, &ReadLimits::default()).map_err(|error| Failure::of(&error))?;
-    Ok(Loaded { manifest: unpacked.package.manifest, bytes: bytes.into(), digest: unpacked.digest })
+    Ok(Loaded {
+        manifest: unpacked.package.manifest,
+        bytes: bytes.into(),
+        digest: unpacked.digest,
+    })
 }
 
 /// The argument that names a project: the working directory when it is absent.

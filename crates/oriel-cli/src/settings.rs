@@ -137,7 +137,11 @@ impl Connection {
         let from_env = || env(env_vars::ORIEL_URL).map(|server| (server, Origin::Environment(env_vars::ORIEL_URL)));
         let from_flag = flags.server.clone().map(|server| (server, Origin::Flag));
         // A profile named by a flag is a flag, too: it wins over the environment.
-        let chosen = if by_flag { from_flag.or_else(from_profile) } else { from_flag.or_else(from_env).or_else(from_profile) };
+        let chosen = if by_flag {
+            from_flag.or_else(from_profile)
+        } else {
+            from_flag.or_else(from_env).or_else(from_profile)
+        };
         let (server, server_origin) = chosen.unwrap_or_else(|| (DEFAULT_SERVER.to_owned(), Origin::Default));
         let server = parse_server(&server)?;
 
@@ -149,12 +153,21 @@ impl Connection {
             let key = profile.key.clone().filter(|_| same)?;
             Some((key, Origin::Profile(name.clone().unwrap_or_default())))
         };
-        let key = if by_flag { key_flag.or_else(key_profile).or_else(key_env) } else { key_flag.or_else(key_env).or_else(key_profile) };
+        let key = if by_flag {
+            key_flag.or_else(key_profile).or_else(key_env)
+        } else {
+            key_flag.or_else(key_env).or_else(key_profile)
+        };
         let (key, key_origin) = match key {
             Some((key, origin)) => (Some(key), origin),
             None => (None, Origin::Default),
         };
-        Ok(Self { server, server_origin, key, key_origin })
+        Ok(Self {
+            server,
+            server_origin,
+            key,
+            key_origin,
+        })
     }
 }
 
@@ -170,19 +183,29 @@ pub(crate) fn parse_server(text: &str) -> Result<Url> {
         Failure::usage(format!("`{text}` is not the address of a server: {why}"))
             .help("write it as `http://127.0.0.1:7070` or `https://oriel.example.com`")
     };
-    let full = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+    let full = if text.contains("://") {
+        text.to_owned()
+    } else {
+        format!("http://{text}")
+    };
     let mut url = Url::parse(&full).map_err(|error| bad(&error.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
         return Err(bad("the scheme must be http or https"));
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(bad("a user or password does not belong there; pass a key with `--key` or `ORIEL_API_KEY`"));
+        return Err(bad(
+            "a user or password does not belong there; pass a key with `--key` or `ORIEL_API_KEY`",
+        ));
     }
     if url.query().is_some() || url.fragment().is_some() {
         return Err(bad("it has a query or fragment"));
     }
     let path = url.path().trim_end_matches('/');
-    let path = path.strip_suffix("/api/v1").or_else(|| path.strip_suffix("/api")).unwrap_or(path).to_owned();
+    let path = path
+        .strip_suffix("/api/v1")
+        .or_else(|| path.strip_suffix("/api"))
+        .unwrap_or(path)
+        .to_owned();
     url.set_path(&path);
     Ok(url)
 }
@@ -258,18 +281,36 @@ mod tests {
             profile: profile.map(Into::into),
         };
         let url = ("ORIEL_URL", "http://env:2");
-        assert_eq!(settle(flag(None, None, None), &[]), ("http://home:1/".into(), Some("k-home".into())));
-        assert_eq!(settle(flag(None, None, Some("work")), &[url]), ("https://work/".into(), Some("k-work".into())));
+        assert_eq!(
+            settle(flag(None, None, None), &[]),
+            ("http://home:1/".into(), Some("k-home".into()))
+        );
+        assert_eq!(
+            settle(flag(None, None, Some("work")), &[url]),
+            ("https://work/".into(), Some("k-work".into()))
+        );
         assert_eq!(settle(flag(None, None, None), &[url]), ("http://env:2/".into(), None));
-        assert_eq!(settle(flag(None, None, None), &[url, ("ORIEL_API_KEY", "k-env")]).1, Some("k-env".into()));
-        assert_eq!(settle(flag(Some("flag:3"), Some(" k\n"), None), &[url]), ("http://flag:3/".into(), Some("k".into())));
+        assert_eq!(
+            settle(flag(None, None, None), &[url, ("ORIEL_API_KEY", "k-env")]).1,
+            Some("k-env".into())
+        );
+        assert_eq!(
+            settle(flag(Some("flag:3"), Some(" k\n"), None), &[url]),
+            ("http://flag:3/".into(), Some("k".into()))
+        );
     }
 
     #[test]
     fn a_profiles_key_goes_to_its_own_server_only() {
-        let elsewhere = Flags { server: Some("http://elsewhere".into()), ..Flags::default() };
+        let elsewhere = Flags {
+            server: Some("http://elsewhere".into()),
+            ..Flags::default()
+        };
         assert_eq!(settle(elsewhere, &[]).1, None);
-        let same = Flags { server: Some("home:1/api/v1/".into()), ..Flags::default() };
+        let same = Flags {
+            server: Some("home:1/api/v1/".into()),
+            ..Flags::default()
+        };
         assert_eq!(settle(same, &[]).1, Some("k-home".into()));
     }
 

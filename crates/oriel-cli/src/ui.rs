@@ -136,13 +136,6 @@ impl Ui {
         }
     }
 
-    /// A warning on standard error.
-    pub(crate) fn warn(&self, text: &str) {
-        if !self.json {
-            self.error_line(&format!("{}: {text}", self.paint_error(Paint::Warn, "warning")));
-        }
-    }
-
     /// A line on standard error. That nobody may read it is no reason to fail.
     pub(crate) fn error_line(&self, text: &str) {
         let _ = writeln!(io::stderr().lock(), "{text}");
@@ -239,7 +232,8 @@ fn cell(paint: Paint, text: &str) -> Cell {
 /// tenants' people write what we print.
 pub(crate) fn clean(text: &str) -> Cow<'_, str> {
     let harmful = |c: char| {
-        (c.is_control() && c != '\n' && c != '\t') || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        (c.is_control() && c != '\n' && c != '\t')
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
     if text.contains(harmful) {
         Cow::Owned(text.replace(harmful, "\u{fffd}"))

@@ -85,7 +85,8 @@ pub(crate) fn moment(at: Option<Timestamp>) -> String {
 
 /// The same of the API's text.
 pub(crate) fn short_moment(text: &str) -> String {
-    text.get(..19).map_or_else(|| text.to_owned(), |date| format!("{}Z", date.replace('T', " ")))
+    text.get(..19)
+        .map_or_else(|| text.to_owned(), |date| format!("{}Z", date.replace('T', " ")))
 }
 
 /// The colour of an extension's state.
@@ -99,7 +100,11 @@ pub(crate) fn state_paint(state: &str) -> Paint {
 
 /// Shows an object that was changed: the whole with `--json`, otherwise one sentence.
 pub(crate) fn changed(ui: &Ui, value: &Value, sentence: &str) -> Result<()> {
-    if ui.json() { ui.document(value) } else { ui.line(&crate::ui::clean(sentence)) }
+    if ui.json() {
+        ui.document(value)
+    } else {
+        ui.line(&crate::ui::clean(sentence))
+    }
 }
 
 /// `text` cut to `max` characters.

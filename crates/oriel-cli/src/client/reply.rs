@@ -41,8 +41,11 @@ pub(super) async fn json<T: serde::de::DeserializeOwned>(server: &Url, response:
         return Err(not_oriel(server, &format!("it sent {} instead of JSON", describe(&kind))));
     }
     serde_json::from_slice(&bytes).map_err(|error| {
-        Failure::new(ErrorCode::ClientNotOriel, format!("{} answered in a form that this `oriel` does not know: {error}", shown(server)))
-            .help("The server may be of another version; `oriel doctor` compares them.")
+        Failure::new(
+            ErrorCode::ClientNotOriel,
+            format!("{} answered in a form that this `oriel` does not know: {error}", shown(server)),
+        )
+        .help("The server may be of another version; `oriel doctor` compares them.")
     })
 }
 
@@ -50,7 +53,11 @@ pub(super) async fn json<T: serde::de::DeserializeOwned>(server: &Url, response:
 pub(super) async fn failure(server: &Url, mut response: Response) -> (Failure, bool) {
     let status = response.status();
     if status.is_redirection() {
-        let target = response.headers().get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or("another address");
+        let target = response
+            .headers()
+            .get(LOCATION)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or("another address");
         return (not_oriel(server, &format!("it redirects to {target}")), false);
     }
     let kind = media_type(&response);
@@ -64,9 +71,16 @@ pub(super) async fn failure(server: &Url, mut response: Response) -> (Failure, b
     let Ok(problem) = serde_json::from_slice::<Problem>(&body) else {
         // A gateway between us and the server speaks for itself.
         let gateway = matches!(status.as_u16(), 502..=504);
-        return (not_oriel(server, &format!("it sent HTTP {status} with {}", describe(&kind))), gateway);
+        return (
+            not_oriel(server, &format!("it sent HTTP {status} with {}", describe(&kind))),
+            gateway,
+        );
     };
-    let message = if problem.detail.is_empty() { &problem.title } else { &problem.detail };
+    let message = if problem.detail.is_empty() {
+        &problem.title
+    } else {
+        &problem.detail
+    };
     let failure = Failure::reported(&problem.code, status.as_u16(), message.clone())
         .places(problem.errors)
         .request_id(problem.request_id);
@@ -81,7 +95,11 @@ pub(super) fn retry_after(response: &Response) -> Option<Duration> {
 }
 
 fn media_type(response: &Response) -> String {
-    let text = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let text = response
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
@@ -94,5 +112,8 @@ fn describe(kind: &str) -> String {
 }
 
 fn not_oriel(server: &Url, what: &str) -> Failure {
-    Failure::new(ErrorCode::ClientNotOriel, format!("{} does not answer like an Oriel server: {what}", shown(server)))
+    Failure::new(
+        ErrorCode::ClientNotOriel,
+        format!("{} does not answer like an Oriel server: {what}", shown(server)),
+    )
 }

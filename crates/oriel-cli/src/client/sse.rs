@@ -33,14 +33,22 @@ pub(crate) struct Events {
 impl Events {
     /// Reads this response, if it is a stream of events at all.
     pub(crate) fn of(server: &Url, response: Response) -> Result<Self> {
-        let kind = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let kind = response
+            .headers()
+            .get(CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
         if !kind.starts_with(EVENTS) {
             return Err(Failure::new(
                 ErrorCode::ClientNotOriel,
                 format!("{} does not answer like an Oriel server: it sent no event stream", shown(server)),
             ));
         }
-        Ok(Self { server: server.clone(), response, parser: Parser::default() })
+        Ok(Self {
+            server: server.clone(),
+            response,
+            parser: Parser::default(),
+        })
     }
 
     /// The next event; nothing at the end of the stream.
@@ -52,7 +60,10 @@ impl Events {
             match self.response.chunk().await.map_err(|error| unreachable(&self.server, &error))? {
                 None => return Ok(None),
                 Some(chunk) => self.parser.feed(&chunk).map_err(|()| {
-                    Failure::new(ErrorCode::ClientNotOriel, format!("{} sent an event longer than {MAX_EVENT} bytes", shown(&self.server)))
+                    Failure::new(
+                        ErrorCode::ClientNotOriel,
+                        format!("{} sent an event longer than {MAX_EVENT} bytes", shown(&self.server)),
+                    )
                 })?,
             }
         }
@@ -86,7 +97,11 @@ impl Parser {
             let line = std::mem::take(&mut self.line);
             self.take_line(&String::from_utf8_lossy(&line));
         }
-        if self.line.len() + self.current.data.len() > MAX_EVENT { Err(()) } else { Ok(()) }
+        if self.line.len() + self.current.data.len() > MAX_EVENT {
+            Err(())
+        } else {
+            Ok(())
+        }
     }
 
     fn take_line(&mut self, line: &str) {
@@ -127,7 +142,11 @@ mod tests {
             for chunk in text.as_bytes().chunks(size) {
                 parser.feed(chunk).unwrap();
             }
-            let got: Vec<_> = parser.ready.iter().map(|event| (event.event.as_str(), event.data.as_str())).collect();
+            let got: Vec<_> = parser
+                .ready
+                .iter()
+                .map(|event| (event.event.as_str(), event.data.as_str()))
+                .collect();
             assert_eq!(got, expected, "in chunks of {size}");
         }
     }

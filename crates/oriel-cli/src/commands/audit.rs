@@ -44,7 +44,10 @@ async fn verify(context: &Context) -> Result<()> {
     }
     if !intact {
         let (at, reason) = (text(&reply, "brokenAt"), text(&reply, "reason"));
-        let message = format!("the audit log was tampered with or is damaged, first at entry {at}: {}", clean(&reason));
+        let message = format!(
+            "the audit log was tampered with or is damaged, first at entry {at}: {}",
+            clean(&reason)
+        );
         return Err(Failure::new(ErrorCode::ClientCheckFailed, message)
             .help("Keep the data as it is, find out who could write to the database, and restore from a backup."));
     }
@@ -62,7 +65,11 @@ async fn list(context: &Context, limit: usize) -> Result<()> {
     let rows = items
         .iter()
         .map(|item| {
-            let details = item.get("details").filter(|details| !details.is_null()).map(Value::to_string).unwrap_or_default();
+            let details = item
+                .get("details")
+                .filter(|details| !details.is_null())
+                .map(Value::to_string)
+                .unwrap_or_default();
             vec![
                 (Paint::Faint, text(item, "sequence")),
                 (Paint::Faint, short_moment(&text(item, "at"))),
@@ -73,5 +80,9 @@ async fn list(context: &Context, limit: usize) -> Result<()> {
             ]
         })
         .collect();
-    context.ui.table(&["#", "AT", "ACTOR", "ACTION", "SUBJECT", "DETAILS"], rows, "the audit log is empty")
+    context.ui.table(
+        &["#", "AT", "ACTOR", "ACTION", "SUBJECT", "DETAILS"],
+        rows,
+        "the audit log is empty",
+    )
 }

@@ -33,6 +33,12 @@ pub(crate) async fn run(context: &Context, args: &BuildArgs) -> Result<()> {
             "tookMs": report.took.as_millis() as u64,
         }));
     }
-    let how = if report.unchanged { "up to date".to_owned() } else { format!("built in {:.1} s", report.took.as_secs_f64()) };
-    context.ui.line(&format!("{} ({}, {how})", report.component.display(), project::size(report.bytes)))
+    let how = if report.unchanged {
+        "up to date".to_owned()
+    } else {
+        format!("built in {:.1} s", report.took.as_secs_f64())
+    };
+    context
+        .ui
+        .line(&format!("{} ({}, {how})", report.component.display(), project::size(report.bytes)))
 }

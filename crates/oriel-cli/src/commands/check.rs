@@ -43,14 +43,21 @@ struct Checked {
 
 pub(crate) fn run(context: &Context, args: &CheckArgs) -> Result<()> {
     let target = project::directory(args.target.as_ref());
-    let checked = if target.is_dir() { check_project(&target)? } else { check_package(&target)? };
+    let checked = if target.is_dir() {
+        check_project(&target)?
+    } else {
+        check_package(&target)?
+    };
     show(&context.ui, &checked)?;
     let errors = checked.found.iter().filter(|found| found.error || args.strict).count();
     if errors == 0 {
         return Ok(());
     }
     let noun = if errors == 1 { "problem" } else { "problems" };
-    Err(Failure::new(ErrorCode::ClientCheckFailed, format!("{errors} {noun} in {}", target.display())))
+    Err(Failure::new(
+        ErrorCode::ClientCheckFailed,
+        format!("{errors} {noun} in {}", target.display()),
+    ))
 }
 
 fn check_project(dir: &Path) -> Result<Checked> {
@@ -58,7 +65,11 @@ fn check_project(dir: &Path) -> Result<Checked> {
     let mut found: Vec<Found> = report
         .findings
         .iter()
-        .map(|finding| Found { error: finding.severity == Severity::Error, message: finding.message.clone(), help: finding.help.clone() })
+        .map(|finding| Found {
+            error: finding.severity == Severity::Error,
+            message: finding.message.clone(),
+            help: finding.help.clone(),
+        })
         .collect();
     // The sandbox has the last word on the component.
     if found.iter().all(|found| !found.error)
@@ -66,7 +77,12 @@ fn check_project(dir: &Path) -> Result<Checked> {
     {
         found.extend(check_component(&bytes, &report.project.manifest));
     }
-    Ok(Checked { manifest: report.project.manifest, imports: report.imports, exports: report.exports, found })
+    Ok(Checked {
+        manifest: report.project.manifest,
+        imports: report.imports,
+        exports: report.exports,
+        found,
+    })
 }
 
 fn check_package(path: &Path) -> Result<Checked> {
@@ -75,22 +91,34 @@ fn check_package(path: &Path) -> Result<Checked> {
     let package = unpacked.package;
     let shape = oriel_package::inspect(&package.component).map_err(|error| Failure::of(&error))?;
     let found = check_component(&package.component, &package.manifest);
-    Ok(Checked { manifest: package.manifest, imports: shape.imports, exports: shape.exports, found: found.into_iter().collect() })
+    Ok(Checked {
+        manifest: package.manifest,
+        imports: shape.imports,
+        exports: shape.exports,
+        found: found.into_iter().collect(),
+    })
 }
 
 /// What the sandbox says of the component, against its manifest.
 fn check_component(bytes: &[u8], manifest: &Manifest) -> Option<Found> {
     let error = Sandbox::inspect(bytes).and_then(|shape| Sandbox::check(&shape, manifest)).err()?;
     let code = oriel_model::Coded::code(&error);
-    Some(Found { error: true, message: error.to_string(), help: code.cure().to_owned() })
+    Some(Found {
+        error: true,
+        message: error.to_string(),
+        help: code.cure().to_owned(),
+    })
 }
 
 fn show(ui: &Ui, checked: &Checked) -> Result<()> {
     let manifest = &checked.manifest;
     if ui.json() {
         let severity = |found: &Found| if found.error { "error" } else { "warning" };
-        let found: Vec<_> =
-            checked.found.iter().map(|found| json!({ "severity": severity(found), "message": found.message, "help": found.help })).collect();
+        let found: Vec<_> = checked
+            .found
+            .iter()
+            .map(|found| json!({ "severity": severity(found), "message": found.message, "help": found.help }))
+            .collect();
         return ui.document(&json!({
             "name": manifest.name,
             "version": manifest.version,
@@ -110,8 +138,17 @@ fn show(ui: &Ui, checked: &Checked) -> Result<()> {
         ("imports", Paint::Plain, list(&checked.imports)),
     ])?;
     for found in &checked.found {
-        let (paint, word) = if found.error { (Paint::Bad, "error") } else { (Paint::Warn, "warning") };
-        ui.line(&format!("{}: {} (help: {})", ui.paint(paint, word), clean(&found.message), clean(&found.help)))?;
+        let (paint, word) = if found.error {
+            (Paint::Bad, "error")
+        } else {
+            (Paint::Warn, "warning")
+        };
+        ui.line(&format!(
+            "{}: {} (help: {})",
+            ui.paint(paint, word),
+            clean(&found.message),
+            clean(&found.help)
+        ))?;
     }
     if checked.found.is_empty() {
         ui.line(&ui.paint(Paint::Good, "nothing to mend"))?;

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use oriel_model::ErrorCode;
 use oriel_extensions::SECRET_MASK;
+use oriel_model::ErrorCode;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
@@ -51,7 +51,11 @@ pub(crate) async fn run(context: &Context, args: &ConfigureArgs) -> Result<()> {
     let shows = args.set.is_empty() && args.unset.is_empty() && args.secret.is_empty() && args.file.is_none() && !args.edit;
     if shows {
         let reply: Value = client.get(&path).send().await?;
-        return context.ui.document(if context.ui.json() { &reply } else { reply.get("config").unwrap_or(&reply) });
+        return context.ui.document(if context.ui.json() {
+            &reply
+        } else {
+            reply.get("config").unwrap_or(&reply)
+        });
     }
     let present = || async {
         let reply: Value = client.get(&path).send().await?;
@@ -76,7 +80,9 @@ pub(crate) async fn run(context: &Context, args: &ConfigureArgs) -> Result<()> {
     changed(&context.ui, &reply, &format!("{} is configured", args.name))?;
     let extension: Value = client.get(&["extensions", &args.name]).send().await?;
     if text(&extension, "state") == "disabled" {
-        context.ui.note(&format!("it is disabled: `oriel enable {}` switches it on", args.name));
+        context
+            .ui
+            .note(&format!("it is disabled: `oriel enable {}` switches it on", args.name));
     }
     Ok(())
 }
@@ -102,8 +108,10 @@ fn read(file: &Path) -> Result<Value> {
 fn read_secret(ui: &Ui, argument: &str, count: usize) -> Result<(String, String)> {
     if let Some((key, source)) = argument.split_once('=') {
         let Some(variable) = source.strip_prefix("env:") else {
-            return Err(Failure::usage(format!("the value of the secret `{key}` must not stand on the command line"))
-                .help("write `--secret KEY` and give it on standard input, or `--secret KEY=env:NAME` to take it from a variable"));
+            return Err(
+                Failure::usage(format!("the value of the secret `{key}` must not stand on the command line"))
+                    .help("write `--secret KEY` and give it on standard input, or `--secret KEY=env:NAME` to take it from a variable"),
+            );
         };
         let value = std::env::var(variable).map_err(|_| Failure::usage(format!("the environment variable {variable} is not set")))?;
         return Ok((key.to_owned(), value));
@@ -112,7 +120,9 @@ fn read_secret(ui: &Ui, argument: &str, count: usize) -> Result<(String, String)
         return Ok((argument.to_owned(), ui.ask_secret(argument)?));
     }
     if count > 1 {
-        return Err(Failure::usage("standard input has room for one secret").help("take the others from variables with `--secret KEY=env:NAME`"));
+        return Err(
+            Failure::usage("standard input has room for one secret").help("take the others from variables with `--secret KEY=env:NAME`")
+        );
     }
     let (value, _) = input::text("-")?;
     Ok((argument.to_owned(), value.trim_end_matches(['\r', '\n']).to_owned()))
@@ -126,7 +136,9 @@ fn put(config: &mut Value, key: &str, value: Value) -> Result<()> {
             *at = Value::Object(Map::new());
         }
         let Value::Object(map) = at else {
-            return Err(Failure::usage(format!("`{key}` does not fit: something on the way to it is not an object")));
+            return Err(Failure::usage(format!(
+                "`{key}` does not fit: something on the way to it is not an object"
+            )));
         };
         at = map.entry(name).or_insert(Value::Null);
     }
@@ -154,8 +166,13 @@ fn unset(config: &mut Value, key: &str) -> Result<()> {
 
 /// Lets the user change the text in their editor. A mistake leads back to it.
 fn edit(config: &Value) -> Result<Value> {
-    let editor = std::env::var("VISUAL").or_else(|_| std::env::var("EDITOR")).unwrap_or_else(|_| "vi".to_owned());
-    let file = tempfile::Builder::new().suffix(".json").tempfile().map_err(|error| Failure::file(Path::new("a temporary file"), &error))?;
+    let editor = std::env::var("VISUAL")
+        .or_else(|_| std::env::var("EDITOR"))
+        .unwrap_or_else(|_| "vi".to_owned());
+    let file = tempfile::Builder::new()
+        .suffix(".json")
+        .tempfile()
+        .map_err(|error| Failure::file(Path::new("a temporary file"), &error))?;
     let before = serde_json::to_string_pretty(config).unwrap_or_default();
     std::fs::write(file.path(), &before).map_err(|error| Failure::file(file.path(), &error))?;
     // Editors come with flags: `code --wait`.

@@ -40,15 +40,30 @@ struct Look {
 
 impl Look {
     fn good(what: &'static str, found: impl Into<String>) -> Self {
-        Self { what, state: State::Good, found: found.into(), help: String::new() }
+        Self {
+            what,
+            state: State::Good,
+            found: found.into(),
+            help: String::new(),
+        }
     }
 
     fn warn(what: &'static str, found: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { what, state: State::Warn, found: found.into(), help: help.into() }
+        Self {
+            what,
+            state: State::Warn,
+            found: found.into(),
+            help: help.into(),
+        }
     }
 
     fn bad(what: &'static str, found: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { what, state: State::Bad, found: found.into(), help: help.into() }
+        Self {
+            what,
+            state: State::Bad,
+            found: found.into(),
+            help: help.into(),
+        }
     }
 }
 
@@ -64,7 +79,14 @@ pub(crate) async fn run(context: &Context, args: &DoctorArgs) -> Result<()> {
     }
     show(context, &looks)?;
     let bad = looks.iter().filter(|look| look.state == State::Bad).count();
-    if bad == 0 { Ok(()) } else { Err(Failure::new(ErrorCode::ClientCheckFailed, format!("{bad} of {} checks failed", looks.len()))) }
+    if bad == 0 {
+        Ok(())
+    } else {
+        Err(Failure::new(
+            ErrorCode::ClientCheckFailed,
+            format!("{bad} of {} checks failed", looks.len()),
+        ))
+    }
 }
 
 fn show(context: &Context, looks: &[Look]) -> Result<()> {
@@ -74,15 +96,24 @@ fn show(context: &Context, looks: &[Look]) -> Result<()> {
         State::Bad => (Paint::Bad, "bad"),
     };
     if context.ui.json() {
-        let checks: Vec<_> =
-            looks.iter().map(|look| json!({ "check": look.what, "state": word(look.state).1, "found": look.found, "help": look.help })).collect();
+        let checks: Vec<_> = looks
+            .iter()
+            .map(|look| json!({ "check": look.what, "state": word(look.state).1, "found": look.found, "help": look.help }))
+            .collect();
         return context.ui.document(&json!({ "checks": checks }));
     }
     for look in looks {
         let (paint, word) = word(look.state);
-        context.ui.line(&format!("{}  {:<12}  {}", context.ui.paint(paint, &format!("{word:<7}")), look.what, clean(&look.found)))?;
+        context.ui.line(&format!(
+            "{}  {:<12}  {}",
+            context.ui.paint(paint, &format!("{word:<7}")),
+            look.what,
+            clean(&look.found)
+        ))?;
         if !look.help.is_empty() {
-            context.ui.line(&format!("{:23}{}", "", context.ui.paint(Paint::Faint, &look.help)))?;
+            context
+                .ui
+                .line(&format!("{:23}{}", "", context.ui.paint(Paint::Faint, &look.help)))?;
         }
     }
     Ok(())
@@ -94,25 +125,44 @@ async fn toolchains() -> Vec<Look> {
         let mut command = tokio::process::Command::new(program);
         command.args(arguments).stdin(std::process::Stdio::null()).kill_on_drop(true);
         let output = tokio::time::timeout(Duration::from_secs(10), command.output()).await.ok()?.ok()?;
-        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+        output
+            .status
+            .success()
+            .then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
     };
     let mut looks = Vec::new();
     looks.push(match ask("cargo", &["--version"]).await {
-        None => Look::warn("rust", "cargo is not there", "for extensions in Rust: install it from https://rustup.rs"),
+        None => Look::warn(
+            "rust",
+            "cargo is not there",
+            "for extensions in Rust: install it from https://rustup.rs",
+        ),
         Some(version) => match ask("rustc", &["--print", "target-libdir", "--target", "wasm32-wasip2"]).await {
             Some(dir) if std::path::Path::new(&dir).is_dir() => Look::good("rust", format!("{version}, with wasm32-wasip2")),
-            _ => Look::warn("rust", format!("{version}, without wasm32-wasip2"), "for extensions in Rust: rustup target add wasm32-wasip2"),
+            _ => Look::warn(
+                "rust",
+                format!("{version}, without wasm32-wasip2"),
+                "for extensions in Rust: rustup target add wasm32-wasip2",
+            ),
         },
     });
     looks.push(match ask("python3", &["--version"]).await {
         Some(version) => Look::good("python", version),
-        None => Look::warn("python", "python3 is not there", "for extensions in Python: install Python 3.10 or newer"),
+        None => Look::warn(
+            "python",
+            "python3 is not there",
+            "for extensions in Python: install Python 3.10 or newer",
+        ),
     });
     looks.push(match (ask("node", &["--version"]).await, ask("npm", &["--version"]).await) {
         (Some(node), Some(npm)) => Look::good("node", format!("node {node}, npm {npm}")),
         (node, _) => {
             let missing = if node.is_some() { "npm" } else { "node" };
-            Look::warn("node", format!("{missing} is not there"), "for extensions in JavaScript: install Node.js 20 or newer")
+            Look::warn(
+                "node",
+                format!("{missing} is not there"),
+                "for extensions in JavaScript: install Node.js 20 or newer",
+            )
         }
     });
     looks
@@ -127,12 +177,18 @@ fn profiles() -> Look {
     match std::fs::metadata(&path) {
         Err(_) => Look::good("profiles", format!("none ({})", path.display())),
         #[cfg(unix)]
-        Ok(about) if std::os::unix::fs::PermissionsExt::mode(&about.permissions()) & 0o077 != 0 => {
-            Look::bad("profiles", format!("others can read {}, and the keys in it", path.display()), format!("chmod 600 {}", path.display()))
-        }
+        Ok(about) if std::os::unix::fs::PermissionsExt::mode(&about.permissions()) & 0o077 != 0 => Look::bad(
+            "profiles",
+            format!("others can read {}, and the keys in it", path.display()),
+            format!("chmod 600 {}", path.display()),
+        ),
         Ok(_) => match crate::settings::Profiles::load(&path) {
             Ok(profiles) => Look::good("profiles", format!("{} in {}", profiles.profiles.len(), path.display())),
-            Err(failure) => Look::bad("profiles", failure.message(), "correct the file, or remove it and set the profiles again"),
+            Err(failure) => Look::bad(
+                "profiles",
+                failure.message(),
+                "correct the file, or remove it and set the profiles again",
+            ),
         },
     }
 }
@@ -159,16 +215,27 @@ async fn server(connection: &Connection) -> Vec<Look> {
     looks.push(if own == theirs {
         Look::good("version", theirs)
     } else {
-        Look::warn("version", format!("the server has {theirs}, this is {own}"), "use the same release of both where you can")
+        Look::warn(
+            "version",
+            format!("the server has {theirs}, this is {own}"),
+            "use the same release of both where you can",
+        )
     });
     if connection.key.is_none() {
-        looks.push(Look::warn("key", "no key is set", "pass ORIEL_API_KEY or make a profile: oriel profile set NAME --server URL"));
+        looks.push(Look::warn(
+            "key",
+            "no key is set",
+            "pass ORIEL_API_KEY or make a profile: oriel profile set NAME --server URL",
+        ));
         return looks;
     }
     match client.get(&["me"]).once().timeout(patience).send::<Value>().await {
         Ok(me) => {
             let tenant = me.get("tenant").map(|tenant| text(tenant, "name")).unwrap_or_default();
-            looks.push(Look::good("key", format!("{} of tenant {tenant} ({})", text(&me, "role"), connection.key_origin)));
+            looks.push(Look::good(
+                "key",
+                format!("{} of tenant {tenant} ({})", text(&me, "role"), connection.key_origin),
+            ));
         }
         Err(failure) => looks.push(Look::bad("key", failure.message(), help_of(&failure))),
     }
@@ -176,5 +243,7 @@ async fn server(connection: &Connection) -> Vec<Look> {
 }
 
 fn help_of(failure: &Failure) -> String {
-    ErrorCode::from_text(failure.code()).map(|code| code.cure().to_owned()).unwrap_or_default()
+    ErrorCode::from_text(failure.code())
+        .map(|code| code.cure().to_owned())
+        .unwrap_or_default()
 }

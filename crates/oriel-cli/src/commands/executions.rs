@@ -64,7 +64,11 @@ pub(crate) async fn run(context: &Context, command: &ExecutionsCommand) -> Resul
         ExecutionsCommand::List(args) => list(context, args).await,
         ExecutionsCommand::Show(args) => {
             let value: Value = context.client()?.get(&["executions", &args.id]).send().await?;
-            if context.ui.json() { context.ui.document(&value) } else { show(&context.ui, &value) }
+            if context.ui.json() {
+                context.ui.document(&value)
+            } else {
+                show(&context.ui, &value)
+            }
         }
     }
 }
@@ -111,7 +115,10 @@ async fn list(context: &Context, args: &ListArgs) -> Result<()> {
 
 /// Wall time of a record, in milliseconds with three digits.
 fn milliseconds(item: &Value) -> String {
-    let wall = item.get("resources").and_then(|resources| resources.get("wallUs")).and_then(Value::as_u64);
+    let wall = item
+        .get("resources")
+        .and_then(|resources| resources.get("wallUs"))
+        .and_then(Value::as_u64);
     wall.map(|us| format!("{}.{:03}", us / 1_000, us % 1_000)).unwrap_or_default()
 }
 

@@ -43,7 +43,8 @@ pub(crate) async fn run(context: &Context, args: &InstallArgs) -> Result<()> {
     let loaded = project::load(&context.ui, &args.target, args.no_build).await?;
     let manifest = &loaded.manifest;
     let asks = manifest.permissions.describe();
-    args.consent.settle(&context.ui, &format!("{} {}", manifest.name, manifest.version), &asks)?;
+    args.consent
+        .settle(&context.ui, &format!("{} {}", manifest.name, manifest.version), &asks)?;
     let call = client.post(&["extensions"]).query("grant", true).body(loaded.bytes, PACKAGE);
     let installed: Value = call.send().await?;
     report(&context.ui, &installed)
@@ -66,7 +67,11 @@ impl Consent {
             let message = format!("{what} asks for permissions that nobody granted: {}", asks.join(", "));
             return Err(Failure::new(ErrorCode::ConsentRequired, message).help("Pass `--grant` to grant them."));
         }
-        if ui.confirm("Grant this?")? { Ok(()) } else { Err(Failure::new(ErrorCode::ClientDeclined, "the permissions were not granted")) }
+        if ui.confirm("Grant this?")? {
+            Ok(())
+        } else {
+            Err(Failure::new(ErrorCode::ClientDeclined, "the permissions were not granted"))
+        }
     }
 }
 
@@ -75,7 +80,9 @@ pub(crate) fn report(ui: &Ui, extension: &Value) -> Result<()> {
     let (name, version, state) = (text(extension, "name"), text(extension, "version"), text(extension, "state"));
     changed(ui, extension, &format!("{name} {version} is {}", state.replace('-', " ")))?;
     if state == "disabled" {
-        ui.note(&format!("it needs a configuration: `oriel show {name}` prints its schema, `oriel configure {name} --set key=value` sets it"));
+        ui.note(&format!(
+            "it needs a configuration: `oriel show {name}` prints its schema, `oriel configure {name} --set key=value` sets it"
+        ));
     }
     Ok(())
 }

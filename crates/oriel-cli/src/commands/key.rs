@@ -84,7 +84,8 @@ fn expiry(given: &str, now: Timestamp) -> Result<Timestamp> {
         return Ok(Timestamp::from_millis(now.millis().saturating_add(ms)));
     }
     given.parse().map_err(|_| {
-        Failure::usage(format!("`{given}` is neither a span of time nor a moment")).help("write it as `--expires 720h` or `--expires 2027-01-01T00:00:00Z`")
+        Failure::usage(format!("`{given}` is neither a span of time nor a moment"))
+            .help("write it as `--expires 720h` or `--expires 2027-01-01T00:00:00Z`")
     })
 }
 
@@ -108,7 +109,11 @@ async fn create(context: &Context, args: &CreateArgs) -> Result<()> {
     if context.ui.json() {
         return context.ui.document(&reply);
     }
-    context.ui.note(&format!("{} may act as {} from now on. It is shown this once:", text(&reply, "name"), text(&reply, "role")));
+    context.ui.note(&format!(
+        "{} may act as {} from now on. It is shown this once:",
+        text(&reply, "name"),
+        text(&reply, "role")
+    ));
     // The secret alone on standard output: `ORIEL_API_KEY=$(oriel key create ci)` works.
     context.ui.line(&text(&reply, "secret"))
 }
@@ -134,13 +139,22 @@ async fn list(context: &Context) -> Result<()> {
                 (Paint::Plain, text(item, "id")),
                 (Paint::Strong, text(item, "name")),
                 (Paint::Plain, text(item, "role")),
-                (Paint::Plain, if scopes.is_empty() { "all of its role".to_owned() } else { scopes.join(" ") }),
+                (
+                    Paint::Plain,
+                    if scopes.is_empty() {
+                        "all of its role".to_owned()
+                    } else {
+                        scopes.join(" ")
+                    },
+                ),
                 (paint, state.to_owned()),
                 (Paint::Faint, short_moment(&expires)),
             ]
         })
         .collect();
-    context.ui.table(&["ID", "NAME", "ROLE", "SCOPES", "STATE", "EXPIRES"], rows, "there are no keys")
+    context
+        .ui
+        .table(&["ID", "NAME", "ROLE", "SCOPES", "STATE", "EXPIRES"], rows, "there are no keys")
 }
 
 async fn revoke(context: &Context, args: &RevokeArgs) -> Result<()> {
@@ -148,7 +162,11 @@ async fn revoke(context: &Context, args: &RevokeArgs) -> Result<()> {
         return Err(Failure::new(ErrorCode::ClientDeclined, format!("{} stays valid", args.id)));
     }
     context.client()?.delete(&["keys", &args.id]).done().await?;
-    changed(&context.ui, &json!({ "id": args.id, "revoked": true }), &format!("{} is revoked", args.id))
+    changed(
+        &context.ui,
+        &json!({ "id": args.id, "revoked": true }),
+        &format!("{} is revoked", args.id),
+    )
 }
 
 #[cfg(test)]

@@ -25,7 +25,11 @@ pub(crate) async fn run(context: &Context, args: &ListArgs) -> Result<()> {
         .iter()
         .map(|item| {
             let extension: Extension = parts(item);
-            let names: Vec<&str> = extension.contributions.iter().map(|contribution| contribution.name.as_str()).collect();
+            let names: Vec<&str> = extension
+                .contributions
+                .iter()
+                .map(|contribution| contribution.name.as_str())
+                .collect();
             let state = if extension.pending.is_some() && extension.state == "enabled" {
                 "enabled, upgrade pending".to_owned()
             } else {

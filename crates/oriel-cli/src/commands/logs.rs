@@ -57,7 +57,10 @@ impl Level {
 
 pub(crate) async fn run(context: &Context, args: &LogsArgs) -> Result<()> {
     let client = context.client()?;
-    let call = client.get(&["extensions", &args.name, "logs"]).query("level", args.level.as_str()).query("limit", args.limit);
+    let call = client
+        .get(&["extensions", &args.name, "logs"])
+        .query("level", args.level.as_str())
+        .query("limit", args.limit);
     if !args.follow {
         let page: Page<Value> = call.send().await?;
         if page.items.is_empty() {

@@ -51,7 +51,9 @@ pub(crate) fn run(context: &Context, args: &NewArgs) -> Result<()> {
     };
     let report = oriel_author::new_project(&new).map_err(|error| Failure::of(&error))?;
     if context.ui.json() {
-        return context.ui.document(&json!({ "name": args.name, "dir": report.dir, "files": report.files }));
+        return context
+            .ui
+            .document(&json!({ "name": args.name, "dir": report.dir, "files": report.files }));
     }
     let dir = report.dir.display();
     for file in &report.files {

@@ -45,7 +45,12 @@ pub(crate) async fn run(context: &Context, args: &PackArgs) -> Result<()> {
             "bytes": packed.bytes.len(),
         }));
     }
-    context.ui.line(&format!("{} ({}, {})", path.display(), project::size(packed.bytes.len() as u64), packed.digest))
+    context.ui.line(&format!(
+        "{} ({}, {})",
+        path.display(),
+        project::size(packed.bytes.len() as u64),
+        packed.digest
+    ))
 }
 
 /// Writes the whole file or nothing, with the permissions that new files have.

@@ -50,7 +50,11 @@ pub(crate) fn run(context: &Context, command: &ProfileCommand) -> Result<()> {
         ProfileCommand::Set(args) => {
             set(context, &mut profiles, &args.name)?;
             profiles.save(&path)?;
-            changed(ui, &json!({ "name": args.name, "saved": true }), &format!("profile {} is saved in {}", args.name, path.display()))
+            changed(
+                ui,
+                &json!({ "name": args.name, "saved": true }),
+                &format!("profile {} is saved in {}", args.name, path.display()),
+            )
         }
         ProfileCommand::Use(args) => {
             if !profiles.profiles.contains_key(&args.name) {
@@ -58,7 +62,11 @@ pub(crate) fn run(context: &Context, command: &ProfileCommand) -> Result<()> {
             }
             profiles.default = Some(args.name.clone());
             profiles.save(&path)?;
-            changed(ui, &json!({ "name": args.name, "default": true }), &format!("profile {} is in use", args.name))
+            changed(
+                ui,
+                &json!({ "name": args.name, "default": true }),
+                &format!("profile {} is in use", args.name),
+            )
         }
         ProfileCommand::Remove(args) => {
             if profiles.profiles.remove(&args.name).is_none() {
@@ -66,7 +74,11 @@ pub(crate) fn run(context: &Context, command: &ProfileCommand) -> Result<()> {
             }
             profiles.default = profiles.default.take().filter(|name| *name != args.name);
             profiles.save(&path)?;
-            changed(ui, &json!({ "name": args.name, "removed": true }), &format!("profile {} is removed", args.name))
+            changed(
+                ui,
+                &json!({ "name": args.name, "removed": true }),
+                &format!("profile {} is removed", args.name),
+            )
         }
     }
 }
@@ -88,14 +100,20 @@ fn list(ui: &Ui, profiles: &Profiles) -> Result<()> {
             (Paint::Plain, if profile.key.is_some() { "yes".to_owned() } else { "no".to_owned() }),
         ]
     });
-    ui.table(&["", "NAME", "SERVER", "KEY"], rows.collect(), "there are no profiles; `oriel profile set NAME --server URL` writes one")
+    ui.table(
+        &["", "NAME", "SERVER", "KEY"],
+        rows.collect(),
+        "there are no profiles; `oriel profile set NAME --server URL` writes one",
+    )
 }
 
 /// What the flags say, over what the profile said before.
 fn set(context: &Context, profiles: &mut Profiles, name: &str) -> Result<()> {
     let valid = !name.is_empty() && name.len() <= 64 && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
     if !valid {
-        return Err(Failure::usage(format!("`{name}` cannot be a profile's name: use letters, digits, `-`, `_` and `.`")));
+        return Err(Failure::usage(format!(
+            "`{name}` cannot be a profile's name: use letters, digits, `-`, `_` and `.`"
+        )));
     }
     let before = profiles.profiles.get(name).cloned();
     let server = match (&context.globals.server, &before) {
@@ -110,14 +128,15 @@ fn set(context: &Context, profiles: &mut Profiles, name: &str) -> Result<()> {
         // A key for the old address is no key for the new one.
         None => match before.and_then(|before| before.key).filter(|_| same_server) {
             Some(key) => Some(key),
-            None if Ui::interactive() && !context.ui.json() => {
-                Some(Secret::new(&context.ui.ask_secret("API key (empty for none)")?))
-            }
+            None if Ui::interactive() && !context.ui.json() => Some(Secret::new(&context.ui.ask_secret("API key (empty for none)")?)),
             None => None,
         },
     };
     let key = key.filter(|key| !key.reveal().is_empty());
-    if key.as_ref().is_some_and(|key| !key.reveal().bytes().all(|byte| byte.is_ascii_graphic())) {
+    if key
+        .as_ref()
+        .is_some_and(|key| !key.reveal().bytes().all(|byte| byte.is_ascii_graphic()))
+    {
         return Err(Failure::new(ErrorCode::ClientUsage, "the key has characters that no key has"));
     }
     profiles.profiles.insert(name.to_owned(), Profile { server, key });

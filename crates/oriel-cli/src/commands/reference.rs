@@ -49,7 +49,10 @@ fn cli_page() -> String {
     page.push_str("A profile's key is sent to that profile's server only.\n\n");
     page.push_str("## Global options\n\n");
     let hidden = ["help", "version"];
-    let globals: Vec<_> = root.get_arguments().filter(|arg| !hidden.contains(&arg.get_id().as_str())).collect();
+    let globals: Vec<_> = root
+        .get_arguments()
+        .filter(|arg| !hidden.contains(&arg.get_id().as_str()))
+        .collect();
     page.push_str(&options(&globals));
     page.push_str("\n## Commands\n\n| command | does |\n|---|---|\n");
     let visible = |command: &&Command| !command.is_hide_set() && command.get_name() != "help";
@@ -70,7 +73,11 @@ fn about(command: &Command) -> String {
 fn section(page: &mut String, command: &Command, parent: &str, level: usize) {
     let name = format!("{parent} {}", command.get_name());
     let _ = write!(page, "\n{} `{name}`\n\n", "#".repeat(level));
-    let text = command.get_long_about().or_else(|| command.get_about()).map(ToString::to_string).unwrap_or_default();
+    let text = command
+        .get_long_about()
+        .or_else(|| command.get_about())
+        .map(ToString::to_string)
+        .unwrap_or_default();
     let _ = writeln!(page, "{}\n", text.trim_end_matches('.').to_owned() + ".");
     let usage = command.clone().render_usage().to_string();
     let usage = usage.trim_start_matches("Usage: ").trim();
@@ -85,7 +92,10 @@ fn section(page: &mut String, command: &Command, parent: &str, level: usize) {
     if let Some(text) = command.get_after_help() {
         let _ = writeln!(page, "\n{text}");
     }
-    for inner in command.get_subcommands().filter(|command| !command.is_hide_set() && command.get_name() != "help") {
+    for inner in command
+        .get_subcommands()
+        .filter(|command| !command.is_hide_set() && command.get_name() != "help")
+    {
         section(page, inner, &name, level + 1);
     }
 }
@@ -112,11 +122,20 @@ fn options(arguments: &[&clap::Arg]) -> String {
         if !values.is_empty() {
             let _ = write!(help, ": {}", values.join(", "));
         }
-        let defaults: Vec<_> = arg.get_default_values().iter().map(|value| format!("`{}`", value.to_string_lossy())).collect();
+        let defaults: Vec<_> = arg
+            .get_default_values()
+            .iter()
+            .map(|value| format!("`{}`", value.to_string_lossy()))
+            .collect();
         if !defaults.is_empty() && arg.get_action().takes_values() {
             let _ = write!(help, " (default {})", defaults.join(", "));
         }
-        let _ = writeln!(table, "| `{short}{long}{}` | {} |", value.replace('|', "\\|"), help.replace('|', "\\|"));
+        let _ = writeln!(
+            table,
+            "| `{short}{long}{}` | {} |",
+            value.replace('|', "\\|"),
+            help.replace('|', "\\|")
+        );
     }
     table
 }

@@ -16,5 +16,9 @@ pub(crate) struct RollbackArgs {
 
 pub(crate) async fn run(context: &Context, args: &RollbackArgs) -> Result<()> {
     let value: Value = context.client()?.post(&["extensions", &args.name, "rollback"]).send().await?;
-    changed(&context.ui, &value, &format!("{} runs {} again", args.name, text(&value, "version")))
+    changed(
+        &context.ui,
+        &value,
+        &format!("{} runs {} again", args.name, text(&value, "version")),
+    )
 }

@@ -30,7 +30,11 @@ impl Args for ServeArgs {
             let Some(flag) = &setting.flag else { return command };
             let mut words = setting.help.split_whitespace().collect::<Vec<_>>().join(" ");
             words = words.trim_end_matches('.').to_owned();
-            let default = if setting.default.is_empty() { String::new() } else { format!(" [default: {}]", setting.default) };
+            let default = if setting.default.is_empty() {
+                String::new()
+            } else {
+                format!(" [default: {}]", setting.default)
+            };
             let heading = match setting.key.split_once('.') {
                 Some(("limits", _)) => "Ceilings of extensions' limits",
                 Some(("retention", _)) => "Retention",

@@ -17,7 +17,11 @@ pub(crate) struct ShowArgs {
 
 pub(crate) async fn run(context: &Context, args: &ShowArgs) -> Result<()> {
     let value: Value = context.client()?.get(&["extensions", &args.name]).send().await?;
-    if context.ui.json() { context.ui.document(&value) } else { show(&context.ui, &value) }
+    if context.ui.json() {
+        context.ui.document(&value)
+    } else {
+        show(&context.ui, &value)
+    }
 }
 
 /// Everything of one extension, for people.
@@ -41,7 +45,11 @@ fn show(ui: &Ui, value: &Value) -> Result<()> {
         rows.push(("health", paint, health));
     }
     if let Some(version) = extension.previous.as_ref().map(|release| text(release, "version")) {
-        rows.push(("former release", Paint::Plain, format!("{version} (`oriel rollback {}` returns to it)", extension.name)));
+        rows.push((
+            "former release",
+            Paint::Plain,
+            format!("{version} (`oriel rollback {}` returns to it)", extension.name),
+        ));
     }
     rows.push(("changed", Paint::Faint, moment(extension.updated_at)));
     ui.pairs(rows)?;
@@ -63,18 +71,30 @@ fn show(ui: &Ui, value: &Value) -> Result<()> {
         ui.line("none")?;
     }
     for line in asked {
-        let (paint, word) = if wider.contains(&line) { (Paint::Warn, "not granted") } else { (Paint::Good, "granted") };
+        let (paint, word) = if wider.contains(&line) {
+            (Paint::Warn, "not granted")
+        } else {
+            (Paint::Good, "granted")
+        };
         ui.line(&format!("{line}  {}", ui.paint(paint, word)))?;
     }
     if let Some(pending) = &extension.pending {
         heading(ui, "Waits for consent")?;
-        ui.line(&format!("release {} asks for more: {}", text(pending, "version"), extension.wants.join(", ")))?;
+        ui.line(&format!(
+            "release {} asks for more: {}",
+            text(pending, "version"),
+            extension.wants.join(", ")
+        ))?;
         ui.line("grant it with `oriel upgrade … --grant`")?;
     }
     if !extension.config_problems.is_empty() {
         heading(ui, "Configuration does not fit")?;
         for problem in &extension.config_problems {
-            ui.line(&format!("at `{}`: {}", clean(&text(problem, "path")), clean(&text(problem, "message"))))?;
+            ui.line(&format!(
+                "at `{}`: {}",
+                clean(&text(problem, "path")),
+                clean(&text(problem, "message"))
+            ))?;
         }
     }
     if let Some(schema) = &extension.config_schema {

@@ -61,8 +61,13 @@ struct Fields {
 
 /// Reads `EXTENSION/PROGRAM`.
 fn program(text: &str) -> std::result::Result<(ExtensionName, ContributionName), String> {
-    let (extension, name) = text.split_once('/').ok_or("write it as EXTENSION/PROGRAM, such as flight-delays/classify")?;
-    Ok((extension.parse().map_err(|error| format!("{error}"))?, name.parse().map_err(|error| format!("{error}"))?))
+    let (extension, name) = text
+        .split_once('/')
+        .ok_or("write it as EXTENSION/PROGRAM, such as flight-delays/classify")?;
+    Ok((
+        extension.parse().map_err(|error| format!("{error}"))?,
+        name.parse().map_err(|error| format!("{error}"))?,
+    ))
 }
 
 impl Fields {

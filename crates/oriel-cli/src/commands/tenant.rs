@@ -44,7 +44,9 @@ async fn create(context: &Context, args: &CreateArgs) -> Result<()> {
         return context.ui.document(&reply);
     }
     let secret = reply.get("ownerKey").map(|key| text(key, "secret")).unwrap_or_default();
-    context.ui.note(&format!("Tenant {} is created. Its owner key is shown this once:", args.name));
+    context
+        .ui
+        .note(&format!("Tenant {} is created. Its owner key is shown this once:", args.name));
     context.ui.line(&secret)
 }
 
@@ -64,5 +66,7 @@ async fn list(context: &Context) -> Result<()> {
             ]
         })
         .collect();
-    context.ui.table(&["ID", "NAME", "DISPLAY NAME", "CREATED"], rows, "there are no tenants")
+    context
+        .ui
+        .table(&["ID", "NAME", "DISPLAY NAME", "CREATED"], rows, "there are no tenants")
 }

@@ -52,10 +52,17 @@ pub(crate) async fn run(context: &Context, args: &TestArgs) -> Result<()> {
         results.push((case, outcome));
     }
     let (line, document) = summary(ui, &results, begun.elapsed());
-    if ui.json() { ui.document(&document)? } else { ui.line(&line)? }
+    if ui.json() {
+        ui.document(&document)?
+    } else {
+        ui.line(&line)?
+    }
     let failed = results.iter().filter(|(_, outcome)| !outcome.problems.is_empty()).count();
     if failed == 0 {
         return Ok(());
     }
-    Err(Failure::new(ErrorCode::ClientTestsFailed, format!("{failed} of {} cases failed", results.len())))
+    Err(Failure::new(
+        ErrorCode::ClientTestsFailed,
+        format!("{failed} of {} cases failed", results.len()),
+    ))
 }

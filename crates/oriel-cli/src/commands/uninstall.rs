@@ -27,5 +27,9 @@ pub(crate) async fn run(context: &Context, args: &UninstallArgs) -> Result<()> {
         }
     }
     context.client()?.delete(&["extensions", &args.name]).done().await?;
-    changed(&context.ui, &json!({ "name": args.name, "uninstalled": true }), &format!("{} is uninstalled", args.name))
+    changed(
+        &context.ui,
+        &json!({ "name": args.name, "uninstalled": true }),
+        &format!("{} is uninstalled", args.name),
+    )
 }

@@ -42,11 +42,17 @@ pub(crate) async fn run(context: &Context, args: &UpgradeArgs) -> Result<()> {
         args.consent.settle(&context.ui, &what, &wider)?;
     }
     let grant = !args.pending || loaded.manifest.permissions == Permissions::default();
-    let call = client.post(&["extensions", name, "upgrade"]).query("grant", grant).body(loaded.bytes, PACKAGE);
+    let call = client
+        .post(&["extensions", name, "upgrade"])
+        .query("grant", grant)
+        .body(loaded.bytes, PACKAGE);
     let upgraded: Value = call.send().await?;
     report(&context.ui, &upgraded)?;
     if args.pending && !wider.is_empty() {
-        context.ui.note(&format!("{} waits for consent; {} keeps running", loaded.manifest.version, present.version));
+        context.ui.note(&format!(
+            "{} waits for consent; {} keeps running",
+            loaded.manifest.version, present.version
+        ));
     }
     Ok(())
 }

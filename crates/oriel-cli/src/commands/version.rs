@@ -26,9 +26,14 @@ pub(crate) async fn run(context: &Context, args: &VersionArgs) -> Result<()> {
         None
     };
     if context.ui.json() {
-        return context.ui.document(&json!({ "oriel": own, "guestApi": HOST_API.to_string(), "server": server }));
+        return context
+            .ui
+            .document(&json!({ "oriel": own, "guestApi": HOST_API.to_string(), "server": server }));
     }
-    let mut rows = vec![("oriel", Paint::Plain, own.to_owned()), ("guest API", Paint::Plain, HOST_API.to_string())];
+    let mut rows = vec![
+        ("oriel", Paint::Plain, own.to_owned()),
+        ("guest API", Paint::Plain, HOST_API.to_string()),
+    ];
     rows.extend(server.map(|version| ("server", Paint::Plain, version)));
     context.ui.pairs(rows)
 }

@@ -22,7 +22,11 @@ pub(super) async fn start() -> Result<Local> {
         .prefix("oriel-dev-")
         .tempdir()
         .map_err(|error| Failure::file(std::path::Path::new("a temporary directory"), &error))?;
-    let config = Config { listen: ([127, 0, 0, 1], 0).into(), data_dir: data.path().to_owned(), ..Config::default() };
+    let config = Config {
+        listen: ([127, 0, 0, 1], 0).into(),
+        data_dir: data.path().to_owned(),
+        ..Config::default()
+    };
     let server = Server::start(config).await.map_err(|error| Failure::of(&error))?;
     let key = server
         .bootstrap_key()
@@ -33,7 +37,11 @@ pub(super) async fn start() -> Result<Local> {
         key: Some(Secret::new(key)),
         key_origin: Origin::Default,
     };
-    Ok(Local { connection, _server: server, _data: data })
+    Ok(Local {
+        connection,
+        _server: server,
+        _data: data,
+    })
 }
 
 impl Local {
@@ -46,6 +54,9 @@ impl Local {
     pub(super) fn introduce(&self, ui: &Ui) {
         let key = self.connection.key.as_ref().map(Secret::reveal).unwrap_or_default();
         ui.note(&ui.paint_error(Paint::Faint, "a server for this session; from another terminal:"));
-        ui.note(&format!("  export ORIEL_URL={} ORIEL_API_KEY={key}", shown(&self.connection.server)));
+        ui.note(&format!(
+            "  export ORIEL_URL={} ORIEL_API_KEY={key}",
+            shown(&self.connection.server)
+        ));
     }
 }

@@ -33,7 +33,11 @@ impl Tail {
 }
 
 async fn follow(ui: &Ui, client: &Client, name: &str, level: &str, after: &mut Option<i64>) -> Result<()> {
-    let mut call = client.get(&["extensions", name, "logs"]).query("follow", true).query("level", level).accept(EVENTS);
+    let mut call = client
+        .get(&["extensions", name, "logs"])
+        .query("follow", true)
+        .query("level", level)
+        .accept(EVENTS);
     if let Some(sequence) = *after {
         call = call.query("after", sequence);
     }

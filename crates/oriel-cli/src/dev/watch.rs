@@ -36,7 +36,12 @@ impl Watch {
                 let _ = sender.send(());
             }
         })?;
-        let mut watch = Self { dir, watcher, watched: HashSet::new(), changes };
+        let mut watch = Self {
+            dir,
+            watcher,
+            watched: HashSet::new(),
+            changes,
+        };
         watch.cover()?;
         Ok(watch)
     }

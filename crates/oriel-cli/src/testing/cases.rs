@@ -217,7 +217,10 @@ fn parse(text: &str, file: &Path, base: &Path) -> Result<Vec<Case>> {
             .help("The reference page on test cases lists every field.")
     };
     let raw: RawFile = toml::from_str(text).map_err(|error| bad(error.span().map_or(0, |span| span.start), error.message()))?;
-    let defaults = Defaults { config: raw.config.unwrap_or_default(), now: raw.now };
+    let defaults = Defaults {
+        config: raw.config.unwrap_or_default(),
+        now: raw.now,
+    };
     let mut cases: Vec<Case> = Vec::new();
     for raw in raw.case {
         let start = raw.span().start;
@@ -226,7 +229,11 @@ fn parse(text: &str, file: &Path, base: &Path) -> Result<Vec<Case>> {
         if cases.iter().any(|other| other.name == case.name) {
             return Err(bad(start, &format!("there are two cases named `{}`", case.name)));
         }
-        cases.push(Case { file: file.to_owned(), line, ..case });
+        cases.push(Case {
+            file: file.to_owned(),
+            line,
+            ..case
+        });
     }
     Ok(cases)
 }
@@ -242,20 +249,32 @@ fn finish(raw: RawCase, defaults: &Defaults, base: &Path) -> std::result::Result
         let text = std::fs::read_to_string(base.join(name)).map_err(|error| format!("{name}: {error}"))?;
         from_text(&text, name)
     };
-    let input = one_of("input", [
-        raw.input.map(json).transpose()?,
-        raw.input_json.map(|text| from_text(&text, "input_json")).transpose()?,
-        raw.input_file.as_ref().map(from_file).transpose()?,
-    ])?;
-    let output = one_of("expect.output", [
-        raw.expect.output.map(json).transpose()?,
-        raw.expect.output_json.map(|text| from_text(&text, "expect.output_json")).transpose()?,
-        raw.expect.output_file.as_ref().map(from_file).transpose()?,
-    ])?;
+    let input = one_of(
+        "input",
+        [
+            raw.input.map(json).transpose()?,
+            raw.input_json.map(|text| from_text(&text, "input_json")).transpose()?,
+            raw.input_file.as_ref().map(from_file).transpose()?,
+        ],
+    )?;
+    let output = one_of(
+        "expect.output",
+        [
+            raw.expect.output.map(json).transpose()?,
+            raw.expect
+                .output_json
+                .map(|text| from_text(&text, "expect.output_json"))
+                .transpose()?,
+            raw.expect.output_file.as_ref().map(from_file).transpose()?,
+        ],
+    )?;
     let contains = raw.expect.contains.map(json).transpose()?;
     let positive = output.is_some() || contains.is_some();
     if positive == raw.expect.error.is_some() {
-        return Err(format!("the case `{}` must expect either an output (`expect.output`, `expect.contains`) or an error (`expect.error`)", raw.name));
+        return Err(format!(
+            "the case `{}` must expect either an output (`expect.output`, `expect.contains`) or an error (`expect.error`)",
+            raw.name
+        ));
     }
     let now = match raw.now.as_ref().or(defaults.now.as_ref()) {
         Some(now) => now.read()?,
@@ -271,7 +290,11 @@ fn finish(raw: RawCase, defaults: &Defaults, base: &Path) -> std::result::Result
         grant: raw.grant,
         now,
         timeout: raw.timeout,
-        kv: raw.kv.into_iter().map(|(key, value)| Ok((key, stored(value)?))).collect::<std::result::Result<_, String>>()?,
+        kv: raw
+            .kv
+            .into_iter()
+            .map(|(key, value)| Ok((key, stored(value)?)))
+            .collect::<std::result::Result<_, String>>()?,
         http: raw.http.into_iter().map(exchange).collect::<std::result::Result<_, String>>()?,
         expect: Expect {
             output,
@@ -282,7 +305,16 @@ fn finish(raw: RawCase, defaults: &Defaults, base: &Path) -> std::result::Result
                 .expect
                 .kv
                 .into_iter()
-                .map(|(key, value)| Ok((key, if value == toml::Value::Boolean(false) { None } else { Some(stored(value)?) })))
+                .map(|(key, value)| {
+                    Ok((
+                        key,
+                        if value == toml::Value::Boolean(false) {
+                            None
+                        } else {
+                            Some(stored(value)?)
+                        },
+                    ))
+                })
                 .collect::<std::result::Result<_, String>>()?,
             logs: raw.expect.logs,
         },
@@ -307,7 +339,12 @@ fn exchange(raw: RawExchange) -> std::result::Result<Exchange, String> {
     if !(200..=599).contains(&raw.status) {
         return Err(format!("{} is not the status of an answer", raw.status));
     }
-    let lower = |headers: BTreeMap<String, String>| headers.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
+    let lower = |headers: BTreeMap<String, String>| {
+        headers
+            .into_iter()
+            .map(|(name, value)| (name.to_ascii_lowercase(), value))
+            .collect()
+    };
     Ok(Exchange {
         method: raw.method.to_ascii_uppercase(),
         url: url.to_string(),
@@ -345,7 +382,9 @@ fn json(value: toml::Value) -> std::result::Result<Value, String> {
     Ok(match value {
         toml::Value::String(text) => Value::String(text),
         toml::Value::Integer(number) => number.into(),
-        toml::Value::Float(number) => serde_json::Number::from_f64(number).ok_or("JSON has no infinity and no NaN")?.into(),
+        toml::Value::Float(number) => serde_json::Number::from_f64(number)
+            .ok_or("JSON has no infinity and no NaN")?
+            .into(),
         toml::Value::Boolean(flag) => flag.into(),
         toml::Value::Datetime(moment) => Value::String(moment.to_string()),
         toml::Value::Array(items) => Value::Array(items.into_iter().map(json).collect::<std::result::Result<_, _>>()?),
@@ -393,7 +432,10 @@ mod tests {
         .unwrap();
         let [a, b] = cases.as_slice() else { panic!("two cases") };
         assert_eq!(a.input, json!({ "n": 1, "at": "2026-01-01", "list": [1.5, true] }));
-        assert_eq!((a.line, a.config.clone(), a.now.to_string().as_str()), (4, json!({ "unit": "km" }), "2026-02-03T04:05:06.000Z"));
+        assert_eq!(
+            (a.line, a.config.clone(), a.now.to_string().as_str()),
+            (4, json!({ "unit": "km" }), "2026-02-03T04:05:06.000Z")
+        );
         assert_eq!(a.kv["count"], "4");
         assert_eq!((a.expect.kv["count"].as_deref(), a.expect.kv["gone"].as_deref()), (Some("5"), None));
         assert_eq!((a.http[0].method.as_str(), a.http[0].status), ("GET", 200));
@@ -404,9 +446,18 @@ mod tests {
     fn mistakes_have_a_place() {
         for (text, message) in [
             ("[[case]]\nname = 1\n", "t.toml:2:8: invalid type: integer `1`, expected a string"),
-            ("[[case]]\nname = \"a\"\nprogram = \"p\"\nexpct = 1\n", "t.toml:4:1: unknown field `expct`"),
-            ("[[case]]\nname = \"a\"\nprogram = \"p\"\n", "t.toml:1:1: the case `a` must expect either"),
-            ("[[case]]\nname = \"a\"\nprogram = \"p\"\ninput = 1\ninput_json = \"1\"\nexpect.output = 1\n", "t.toml:1:1: say `input` once"),
+            (
+                "[[case]]\nname = \"a\"\nprogram = \"p\"\nexpct = 1\n",
+                "t.toml:4:1: unknown field `expct`",
+            ),
+            (
+                "[[case]]\nname = \"a\"\nprogram = \"p\"\n",
+                "t.toml:1:1: the case `a` must expect either",
+            ),
+            (
+                "[[case]]\nname = \"a\"\nprogram = \"p\"\ninput = 1\ninput_json = \"1\"\nexpect.output = 1\n",
+                "t.toml:1:1: say `input` once",
+            ),
         ] {
             let error = read(text).unwrap_err();
             assert!(error.starts_with(message), "{error}");

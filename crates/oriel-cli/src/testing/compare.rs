@@ -66,7 +66,10 @@ pub(super) fn lacks(wanted: &Value, got: &Value, path: &str) -> Vec<String> {
         (Value::Array(wanted), Value::Array(items)) => {
             let mut rest = items.iter();
             let missing = wanted.iter().find(|item| !rest.any(|there| lacks(item, there, "").is_empty()));
-            missing.map(|item| format!("{} has no item like {item}", shown(path))).into_iter().collect()
+            missing
+                .map(|item| format!("{} has no item like {item}", shown(path)))
+                .into_iter()
+                .collect()
         }
         _ if same(wanted, got) => Vec::new(),
         _ => vec![format!("{} is {got}, not {wanted}", shown(path))],

@@ -34,7 +34,10 @@ pub(super) struct Network {
 impl Network {
     /// Takes the exchanges of the next case.
     pub(super) fn load(&self, exchanges: Vec<Exchange>) {
-        *self.tape.lock() = Tape { exchanges: exchanges.into_iter().map(|exchange| (exchange, false)).collect(), unexpected: Vec::new() };
+        *self.tape.lock() = Tape {
+            exchanges: exchanges.into_iter().map(|exchange| (exchange, false)).collect(),
+            unexpected: Vec::new(),
+        };
     }
 
     /// What was asked and not recorded, and what was recorded and not asked.
@@ -42,7 +45,11 @@ impl Network {
         let tape = self.tape.lock();
         let missing = tape.exchanges.iter().filter(|(exchange, used)| !used && !exchange.optional);
         let missing = missing.map(|(exchange, _)| format!("never asked: {} {}", exchange.method, exchange.url));
-        tape.unexpected.iter().map(|request| format!("not recorded: {request}")).chain(missing).collect()
+        tape.unexpected
+            .iter()
+            .map(|request| format!("not recorded: {request}"))
+            .chain(missing)
+            .collect()
     }
 
     /// The exchange that answers this request, each once.
@@ -96,13 +103,19 @@ impl Connect for Network {
             Scheme::Https => "https",
         };
         let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
-        let origin = if port == scheme.default_port() { format!("{text}://{host}") } else { format!("{text}://{host}:{port}") };
+        let origin = if port == scheme.default_port() {
+            format!("{text}://{host}")
+        } else {
+            format!("{text}://{host}:{port}")
+        };
         let (ours, theirs) = tokio::io::duplex(64 << 10);
         let network = self.clone();
         tokio::spawn(async move {
             let service = service_fn(|request| reply(network.clone(), origin.clone(), request));
             // An error is how a connection breaks; the guest sees its other end.
-            let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(ours), service).await;
+            let _ = hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(ours), service)
+                .await;
         });
         Ok(Box::new(theirs))
     }
@@ -127,7 +140,10 @@ async fn reply(network: Network, origin: String, request: Request<Incoming>) -> 
     let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
     let url = format!("{origin}{path}");
     let url = url::Url::parse(&url).map_or(url, |url| url.to_string());
-    let exchange = network.answer(head.method.as_str(), &url, &head.headers, &body).filter(|exchange| !exchange.fails).ok_or(Broken)?;
+    let exchange = network
+        .answer(head.method.as_str(), &url, &head.headers, &body)
+        .filter(|exchange| !exchange.fails)
+        .ok_or(Broken)?;
     let mut response = Response::builder().status(exchange.status);
     for (name, value) in &exchange.headers {
         response = response.header(name, value);

@@ -42,7 +42,11 @@ pub(crate) fn case_line(ui: &Ui, case: &Case, outcome: &Outcome) -> String {
 pub(crate) fn summary(ui: &Ui, results: &[(Case, Outcome)], took: Duration) -> (String, Value) {
     let failed = results.iter().filter(|(_, outcome)| !outcome.problems.is_empty()).count();
     let passed = results.len() - failed;
-    let words = if failed == 0 { ui.paint(Paint::Good, "all passed") } else { ui.paint(Paint::Bad, &format!("{failed} failed")) };
+    let words = if failed == 0 {
+        ui.paint(Paint::Good, "all passed")
+    } else {
+        ui.paint(Paint::Bad, &format!("{failed} failed"))
+    };
     let line = format!("{passed} of {} cases passed in {:.2} s: {words}", results.len(), took.as_secs_f64());
     let cases: Vec<_> = results
         .iter()

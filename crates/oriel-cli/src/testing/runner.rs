@@ -79,9 +79,20 @@ impl Runner {
                 Some(schema) => Schema::compile(schema)
                     .map_err(|error| Failure::new(ErrorCode::SchemaInvalid, format!("program `{}`: {error}", program.name))),
             };
-            schemas.insert(program.name.to_string(), (compile(&program.input_schema)?, compile(&program.output_schema)?));
+            schemas.insert(
+                program.name.to_string(),
+                (compile(&program.input_schema)?, compile(&program.output_schema)?),
+            );
         }
-        Ok(Self { sandbox, network, clock, manifest, component: component.into(), digest, schemas })
+        Ok(Self {
+            sandbox,
+            network,
+            clock,
+            manifest,
+            component: component.into(),
+            digest,
+            schemas,
+        })
     }
 
     /// Runs a case in an instance, a store and a network of its own.
@@ -89,7 +100,10 @@ impl Runner {
         self.clock.set(case.now);
         self.network.load(case.http.clone());
         let limits = Limits::resolve(&self.manifest.limits, &Limits::ceiling());
-        let scope = KvScope { tenant: TenantId::new(case.now), extension: self.manifest.name.clone() };
+        let scope = KvScope {
+            tenant: TenantId::new(case.now),
+            extension: self.manifest.name.clone(),
+        };
         let tenant = scope.tenant;
         let memory = Arc::new(Memory::new(self.clock.clone(), scope, &limits));
         let witness = Arc::new(Witness::default());
@@ -102,7 +116,12 @@ impl Runner {
         let took = begun.elapsed();
         let mut problems = judge(case, &answer);
         for (key, wanted) in &case.expect.kv {
-            let there = memory.get(key).await.ok().flatten().map(|entry| String::from_utf8_lossy(&entry.value).into_owned());
+            let there = memory
+                .get(key)
+                .await
+                .ok()
+                .flatten()
+                .map(|entry| String::from_utf8_lossy(&entry.value).into_owned());
             if there != *wanted {
                 let shown = |value: &Option<String>| value.as_ref().map_or_else(|| "nothing".to_owned(), |text| format!("`{text}`"));
                 problems.push(format!("the store holds {} under `{key}`, not {}", shown(&there), shown(wanted)));
@@ -122,7 +141,12 @@ impl Runner {
         if !problems.is_empty() {
             problems.extend(witness.refusals.lock().iter().map(|what| format!("the grant refused: {what}")));
         }
-        Ok(Outcome { problems, answer, logs, took })
+        Ok(Outcome {
+            problems,
+            answer,
+            logs,
+            took,
+        })
     }
 
     async fn answer(
@@ -135,13 +159,22 @@ impl Runner {
     ) -> std::result::Result<Value, (String, String)> {
         let coded = |code: ErrorCode, message: String| (code.as_str().to_owned(), message);
         let Some((input_schema, output_schema)) = self.schemas.get(&case.program) else {
-            return Err(coded(ErrorCode::ProgramNotFound, format!("the extension has no program `{}`", case.program)));
+            return Err(coded(
+                ErrorCode::ProgramNotFound,
+                format!("the extension has no program `{}`", case.program),
+            ));
         };
         let config = self.config(case).map_err(|message| coded(ErrorCode::ConfigInvalid, message))?;
         let problems = |problems: Vec<oriel_model::schema::SchemaProblem>| {
-            problems.iter().map(|problem| format!("at `{}`: {}", problem.path, problem.message)).collect::<Vec<_>>().join("; ")
+            problems
+                .iter()
+                .map(|problem| format!("at `{}`: {}", problem.path, problem.message))
+                .collect::<Vec<_>>()
+                .join("; ")
         };
-        input_schema.validate(&case.input).map_err(|found| coded(ErrorCode::InputInvalid, problems(found)))?;
+        input_schema
+            .validate(&case.input)
+            .map_err(|found| coded(ErrorCode::InputInvalid, problems(found)))?;
         let tenant_name: TenantName = "test".parse().map_err(|error| coded(ErrorCode::Internal, format!("{error}")))?;
         let mut spec = PoolSpec::new(
             tenant,
@@ -174,7 +207,9 @@ impl Runner {
         let text = outcome.result.map_err(|error| coded(error.code(), error.to_string()))?;
         let output: Value =
             serde_json::from_str(&text).map_err(|error| coded(ErrorCode::OutputInvalid, format!("the output is not JSON: {error}")))?;
-        output_schema.validate(&output).map_err(|found| coded(ErrorCode::OutputInvalid, problems(found)))?;
+        output_schema
+            .validate(&output)
+            .map_err(|found| coded(ErrorCode::OutputInvalid, problems(found)))?;
         Ok(output)
     }
 
@@ -182,7 +217,11 @@ impl Runner {
     fn config(&self, case: &Case) -> std::result::Result<Value, String> {
         let Some(schema) = &self.manifest.config_schema else {
             let empty = case.config.as_object().is_none_or(Map::is_empty);
-            return if empty { Ok(Value::Object(Map::new())) } else { Err("the extension takes no configuration".to_owned()) };
+            return if empty {
+                Ok(Value::Object(Map::new()))
+            } else {
+                Err("the extension takes no configuration".to_owned())
+            };
         };
         let mut config = case.config.clone();
         if let (Some(properties), Some(map)) = (schema.get("properties").and_then(Value::as_object), config.as_object_mut()) {
@@ -194,7 +233,11 @@ impl Runner {
         }
         let compiled = Schema::compile(schema).map_err(|error| error.to_string())?;
         compiled.validate(&config).map_err(|problems| {
-            problems.iter().map(|problem| format!("config{}: {}", problem.path, problem.message)).collect::<Vec<_>>().join("; ")
+            problems
+                .iter()
+                .map(|problem| format!("config{}: {}", problem.path, problem.message))
+                .collect::<Vec<_>>()
+                .join("; ")
         })?;
         Ok(config)
     }

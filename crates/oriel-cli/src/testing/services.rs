@@ -48,8 +48,16 @@ pub(super) struct Memory {
 
 impl Memory {
     pub(super) fn new(clock: Arc<ManualClock>, scope: KvScope, limits: &Limits) -> Self {
-        let quota = KvQuota { keys: limits.kv_keys.into(), bytes: limits.kv_total.0 };
-        Self { store: oriel_store::memory::stores().key_value, clock, scope, quota }
+        let quota = KvQuota {
+            keys: limits.kv_keys.into(),
+            bytes: limits.kv_total.0,
+        };
+        Self {
+            store: oriel_store::memory::stores().key_value,
+            clock,
+            scope,
+            quota,
+        }
     }
 
     fn times(&self, ttl: Option<Duration>) -> (Timestamp, Option<Timestamp>) {
@@ -60,7 +68,11 @@ impl Memory {
 
 /// All that a sandbox wants.
 pub(super) fn services(memory: &Arc<Memory>, witness: &Arc<Witness>) -> HostServices {
-    HostServices { key_value: memory.clone(), log: witness.clone(), refusals: witness.clone() }
+    HostServices {
+        key_value: memory.clone(),
+        log: witness.clone(),
+        refusals: witness.clone(),
+    }
 }
 
 fn guest_error(error: StoreError) -> KeyValueError {
@@ -76,12 +88,18 @@ fn guest_error(error: StoreError) -> KeyValueError {
 impl KeyValue for Memory {
     async fn get(&self, key: &str) -> Result<Option<Entry>, KeyValueError> {
         let entry = self.store.get(&self.scope, key, self.clock.now()).await.map_err(guest_error)?;
-        Ok(entry.map(|entry| Entry { value: entry.value, version: entry.version }))
+        Ok(entry.map(|entry| Entry {
+            value: entry.value,
+            version: entry.version,
+        }))
     }
 
     async fn set(&self, key: &str, value: Vec<u8>, ttl: Option<Duration>) -> Result<u64, KeyValueError> {
         let (now, expires) = self.times(ttl);
-        self.store.set(&self.scope, key, value, expires, self.quota, now).await.map_err(guest_error)
+        self.store
+            .set(&self.scope, key, value, expires, self.quota, now)
+            .await
+            .map_err(guest_error)
     }
 
     async fn delete(&self, key: &str) -> Result<bool, KeyValueError> {
@@ -96,16 +114,29 @@ impl KeyValue for Memory {
         ttl: Option<Duration>,
     ) -> Result<Option<u64>, KeyValueError> {
         let (now, expires) = self.times(ttl);
-        self.store.compare_and_swap(&self.scope, key, expected, value, expires, self.quota, now).await.map_err(guest_error)
+        self.store
+            .compare_and_swap(&self.scope, key, expected, value, expires, self.quota, now)
+            .await
+            .map_err(guest_error)
     }
 
     async fn increment(&self, key: &str, by: i64, ttl: Option<Duration>) -> Result<i64, KeyValueError> {
         let (now, expires) = self.times(ttl);
-        self.store.increment(&self.scope, key, by, expires, self.quota, now).await.map_err(guest_error)
+        self.store
+            .increment(&self.scope, key, by, expires, self.quota, now)
+            .await
+            .map_err(guest_error)
     }
 
     async fn list_keys(&self, prefix: &str, limit: u32, cursor: Option<&str>) -> Result<KeyPage, KeyValueError> {
-        let page = self.store.list_keys(&self.scope, prefix, limit, cursor, self.clock.now()).await.map_err(guest_error)?;
-        Ok(KeyPage { keys: page.keys, next_cursor: page.next_cursor })
+        let page = self
+            .store
+            .list_keys(&self.scope, prefix, limit, cursor, self.clock.now())
+            .await
+            .map_err(guest_error)?;
+        Ok(KeyPage {
+            keys: page.keys,
+            next_cursor: page.next_cursor,
+        })
     }
 }

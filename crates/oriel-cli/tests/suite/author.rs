@@ -9,7 +9,10 @@ fn the_template_passes_its_own_tests() {
     let done = home.run(&["test", dir, "--no-build"]).ok();
     assert!(done.out.contains("3 of 3 cases passed"), "{}", done.out);
     let done = home.run(&["test", dir, "--no-build", "--filter", "empty", "--json"]).ok().json();
-    assert_eq!((done["passed"].as_u64(), done["cases"][0]["output"]["count"].as_u64()), (Some(1), Some(0)));
+    assert_eq!(
+        (done["passed"].as_u64(), done["cases"][0]["output"]["count"].as_u64()),
+        (Some(1), Some(0))
+    );
     home.run(&["check", dir]).ok();
     home.run(&["check", package()]).ok();
 }
@@ -18,7 +21,12 @@ fn the_template_passes_its_own_tests() {
 fn failing_cases_show_what_differs() {
     let project = built_project();
     let home = Home::new();
-    for name in ["extension.toml", "build/field_counter.wasm", "build/field-counter.wasm", "Cargo.toml"] {
+    for name in [
+        "extension.toml",
+        "build/field_counter.wasm",
+        "build/field-counter.wasm",
+        "Cargo.toml",
+    ] {
         if let Ok(bytes) = std::fs::read(project.join(name)) {
             home.write(name, "");
             std::fs::write(home.path().join(name), bytes).unwrap();
@@ -73,5 +81,8 @@ fn packing_is_reproducible() {
     let home = Home::new();
     let pack = |name: &str| home.run(&["pack", dir, "--no-build", "-o", name, "--json"]).ok().json()["digest"].clone();
     assert_eq!(pack("a.oriel"), pack("b.oriel"));
-    assert_eq!(std::fs::read(home.path().join("a.oriel")).unwrap(), std::fs::read(home.path().join("b.oriel")).unwrap());
+    assert_eq!(
+        std::fs::read(home.path().join("a.oriel")).unwrap(),
+        std::fs::read(home.path().join("b.oriel")).unwrap()
+    );
 }

@@ -5,14 +5,18 @@ use super::support::{Server, package};
 fn with_task() -> Server {
     let server = Server::start();
     server.run(&["install", package()]).ok();
-    server.run(&["task", "create", "count", "--program", "field-counter/summarise"]).ok();
+    server
+        .run(&["task", "create", "count", "--program", "field-counter/summarise"])
+        .ok();
     server
 }
 
 #[test]
 fn a_batch_runs_to_its_end_and_goes_on() {
     let server = with_task();
-    let mut text: String = (0..450).map(|n| format!("{{\"id\": \"n{n}\", \"input\": {{\"n\": {n}}}}}\n")).collect();
+    let mut text: String = (0..450)
+        .map(|n| format!("{{\"id\": \"n{n}\", \"input\": {{\"n\": {n}}}}}\n"))
+        .collect();
     text.push_str("{\"id\": \"bad\", \"input\": 7}\n");
     server.home.write("items.ndjson", &text);
     for mode in [&["--chunk", "100"][..], &["--stream"]] {
@@ -21,7 +25,11 @@ fn a_batch_runs_to_its_end_and_goes_on() {
         let done = server.run(&args);
         assert_eq!(done.status, 1, "{}", done.err);
         let summary = done.json();
-        assert_eq!((summary["successCount"].as_u64(), summary["failureCount"].as_u64()), (Some(450), Some(1)), "{mode:?}");
+        assert_eq!(
+            (summary["successCount"].as_u64(), summary["failureCount"].as_u64()),
+            (Some(450), Some(1)),
+            "{mode:?}"
+        );
         let out = std::fs::read_to_string(server.home.path().join("out.ndjson")).unwrap();
         let lines: Vec<serde_json::Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(lines.len(), 451);
@@ -33,7 +41,10 @@ fn a_batch_runs_to_its_end_and_goes_on() {
         args.push("--resume");
         let done = server.run(&args);
         let summary = done.json();
-        assert_eq!((summary["totalItems"].as_u64(), summary["skippedCount"].as_u64()), (Some(1), Some(450)));
+        assert_eq!(
+            (summary["totalItems"].as_u64(), summary["skippedCount"].as_u64()),
+            (Some(1), Some(450))
+        );
     }
 }
 
@@ -47,18 +58,27 @@ fn nothing_is_sent_when_a_line_is_wrong() {
     assert_eq!(records["items"].as_array().unwrap().len(), 0);
     server.run(&["task", "batch", "count", "missing.ndjson"]).fails(7, "client.file");
     server.run(&["task", "batch", "nope", "-", "--raw"]).ok();
-    server.run_with(&["task", "batch", "nope", "-", "--raw"], "{}\n").fails(3, "task.not_found");
+    server
+        .run_with(&["task", "batch", "nope", "-", "--raw"], "{}\n")
+        .fails(3, "task.not_found");
 }
 
 #[test]
 fn raw_lines_from_a_pipe() {
     let server = with_task();
-    let done = server.run_with(&["task", "batch", "count", "-", "--raw", "--stream"], "{\"a\": 1}\n{}\n").ok();
+    let done = server
+        .run_with(&["task", "batch", "count", "-", "--raw", "--stream"], "{\"a\": 1}\n{}\n")
+        .ok();
     let mut counts: Vec<(String, u64)> = done
         .out
         .lines()
         .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
-        .map(|line| (line["id"].as_str().unwrap().to_owned(), line["outputData"]["count"].as_u64().unwrap()))
+        .map(|line| {
+            (
+                line["id"].as_str().unwrap().to_owned(),
+                line["outputData"]["count"].as_u64().unwrap(),
+            )
+        })
         .collect();
     counts.sort();
     assert_eq!(counts, [("1".to_owned(), 1), ("2".to_owned(), 0)]);

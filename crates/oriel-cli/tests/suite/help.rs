@@ -60,7 +60,11 @@ fn help_of_every_command() {
         args.push("--help");
         let done = home.run(&args).ok();
         assert!(!done.out.contains('\x1b'), "{command:?} paints into a pipe");
-        let name = if command.is_empty() { "oriel".to_owned() } else { command.join("-") };
+        let name = if command.is_empty() {
+            "oriel".to_owned()
+        } else {
+            command.join("-")
+        };
         insta::assert_snapshot!(format!("help-{name}"), done.out);
     }
 }
@@ -68,9 +72,15 @@ fn help_of_every_command() {
 #[test]
 fn no_command_is_missing_above() {
     let reference = Home::new().run(&["reference"]).ok().out;
-    let sections = reference.lines().filter_map(|line| line.trim_start_matches('#').trim().strip_prefix("`oriel ")?.strip_suffix('`'));
+    let sections = reference
+        .lines()
+        .filter_map(|line| line.trim_start_matches('#').trim().strip_prefix("`oriel ")?.strip_suffix('`'));
     let mut named: Vec<String> = sections.map(str::to_owned).collect();
-    let mut listed: Vec<String> = COMMANDS.iter().filter(|command| !command.is_empty()).map(|command| command.join(" ")).collect();
+    let mut listed: Vec<String> = COMMANDS
+        .iter()
+        .filter(|command| !command.is_empty())
+        .map(|command| command.join(" "))
+        .collect();
     named.sort();
     listed.sort();
     assert_eq!(named, listed);
@@ -80,9 +90,15 @@ fn no_command_is_missing_above() {
 fn the_book_has_the_reference_as_it_is() {
     let home = Home::new();
     for (page, file) in [("cli", "cli.md"), ("exit-codes", "exit-codes.md")] {
-        let book = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/book/reference").join(file);
+        let book = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../../docs/book/reference")
+            .join(file);
         let text = std::fs::read_to_string(&book).unwrap_or_default();
-        assert_eq!(home.run(&["reference", page]).ok().out, text, "run `oriel reference {page} > docs/book/reference/{file}`");
+        assert_eq!(
+            home.run(&["reference", page]).ok().out,
+            text,
+            "run `oriel reference {page} > docs/book/reference/{file}`"
+        );
     }
 }
 
@@ -97,7 +113,13 @@ fn completions_for_every_shell() {
 #[test]
 fn a_wrong_command_line_is_status_2() {
     let home = Home::new();
-    for args in [&["frobnicate"][..], &["list", "--limit", "x"], &["new", "x"], &["task", "batch", "t"], &["--json"]] {
+    for args in [
+        &["frobnicate"][..],
+        &["list", "--limit", "x"],
+        &["new", "x"],
+        &["task", "batch", "t"],
+        &["--json"],
+    ] {
         assert_eq!(home.run(args).status, 2, "{args:?}");
     }
 }

@@ -10,8 +10,10 @@ fn starts_that_fail_say_why() {
     let home = Home::new();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    home.run(&["serve", "--listen", &address, "--data-dir", "a"]).fails(9, "server.listen");
-    home.run(&["serve", "--listen", "nowhere", "--data-dir", "a"]).fails(9, "server.config");
+    home.run(&["serve", "--listen", &address, "--data-dir", "a"])
+        .fails(9, "server.listen");
+    home.run(&["serve", "--listen", "nowhere", "--data-dir", "a"])
+        .fails(9, "server.config");
     home.write("oriel.toml", "listne = \"127.0.0.1:0\"\n");
     let failed = home.run(&["serve", "--data-dir", "a"]).fails(9, "server.config");
     assert!(failed.err.contains("oriel.toml:1:1"), "{}", failed.err);
@@ -44,5 +46,8 @@ fn the_owner_key_is_shown_once() {
 #[test]
 fn a_data_directory_has_one_server() {
     let server = Server::start();
-    server.home.run(&["serve", "--listen", "127.0.0.1:0", "--data-dir", "data"]).fails(9, "server.config");
+    server
+        .home
+        .run(&["serve", "--listen", "127.0.0.1:0", "--data-dir", "data"])
+        .fails(9, "server.config");
 }

@@ -52,7 +52,9 @@ impl Done {
 
 impl Home {
     pub(crate) fn new() -> Self {
-        Self { dir: tempfile::tempdir().unwrap() }
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+        }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -88,7 +90,12 @@ impl Home {
 
     pub(crate) fn run_with(&self, args: &[&str], input: &str) -> Done {
         let mut command = self.command(args);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut stdin = child.stdin.take().unwrap();
         // A command that stops reading is no fault of the test.
         let _ = stdin.write_all(input.as_bytes());
@@ -115,13 +122,27 @@ impl Drop for Server {
 impl Server {
     pub(crate) fn start() -> Self {
         let home = Home::new();
-        let mut command = home.command(&["serve", "--json", "--listen", "127.0.0.1:0", "--data-dir", "data", "--log-level", "error"]);
+        let mut command = home.command(&[
+            "serve",
+            "--json",
+            "--listen",
+            "127.0.0.1:0",
+            "--data-dir",
+            "data",
+            "--log-level",
+            "error",
+        ]);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let about: Value = serde_json::from_str(&line).unwrap();
         let text = |key: &str| about[key].as_str().unwrap().to_owned();
-        Self { child, url: text("address"), key: text("ownerKey"), home }
+        Self {
+            child,
+            url: text("address"),
+            key: text("ownerKey"),
+            home,
+        }
     }
 
     /// A command that talks to this server as its owner.
@@ -136,7 +157,12 @@ impl Server {
     pub(crate) fn run_as(&self, key: &str, args: &[&str], input: &str) -> Done {
         let mut command = self.home.command(args);
         command.env("ORIEL_URL", &self.url).env("ORIEL_API_KEY", key);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut stdin = child.stdin.take().unwrap();
         let _ = stdin.write_all(input.as_bytes());
         drop(stdin);
@@ -162,7 +188,16 @@ pub(crate) fn package() -> &'static str {
     static PACKAGE: OnceLock<String> = OnceLock::new();
     PACKAGE.get_or_init(|| {
         let dir = built_project();
-        let out = Home::new().run(&["pack", dir.to_str().unwrap(), "--no-build", "-o", dir.parent().unwrap().to_str().unwrap(), "--json"]).ok();
+        let out = Home::new()
+            .run(&[
+                "pack",
+                dir.to_str().unwrap(),
+                "--no-build",
+                "-o",
+                dir.parent().unwrap().to_str().unwrap(),
+                "--json",
+            ])
+            .ok();
         out.json()["path"].as_str().unwrap().to_owned()
     })
 }

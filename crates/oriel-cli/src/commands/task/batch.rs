@@ -73,7 +73,11 @@ pub(crate) async fn run(context: &Context, args: &BatchArgs) -> Result<()> {
         0 => Ok(()),
         failed => {
             let failure = Failure::new(ErrorCode::ClientItemsFailed, format!("{failed} of {} items failed", tally.total()));
-            Err(if args.output.is_some() { failure } else { failure.help("the results on standard output say why, item by item") })
+            Err(if args.output.is_some() {
+                failure
+            } else {
+                failure.help("the results on standard output say why, item by item")
+            })
         }
     }
 }
@@ -83,7 +87,16 @@ fn incomplete(failure: Failure, tally: &Tally, args: &BatchArgs) -> Failure {
     if tally.total() == 0 || failure.is(ErrorCode::ClientFile) {
         return failure;
     }
-    let message = format!("{} items are done, the rest is not: {} ({})", tally.total(), failure.message(), failure.code());
+    let message = format!(
+        "{} items are done, the rest is not: {} ({})",
+        tally.total(),
+        failure.message(),
+        failure.code()
+    );
     let failure = Failure::new(ErrorCode::ClientIncomplete, message);
-    if args.output.is_some() { failure } else { failure.help("with `-o FILE` a later run can go on with `--resume`") }
+    if args.output.is_some() {
+        failure
+    } else {
+        failure.help("with `-o FILE` a later run can go on with `--resume`")
+    }
 }

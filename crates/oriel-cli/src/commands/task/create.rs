@@ -25,9 +25,17 @@ pub(crate) async fn run(context: &Context, args: &CreateArgs) -> Result<()> {
     let mut body = args.fields.body()?;
     body.insert("name".into(), json!(args.name));
     // A schema that nobody gave accepts everything.
-    for (key, default) in [("description", json!("")), ("inputSchema", json!(true)), ("outputSchema", json!(true))] {
+    for (key, default) in [
+        ("description", json!("")),
+        ("inputSchema", json!(true)),
+        ("outputSchema", json!(true)),
+    ] {
         body.entry(key).or_insert(default);
     }
     let task: Value = context.client()?.post(&["tasks"]).json(&Value::Object(body)).send().await?;
-    changed(&context.ui, &task, &format!("task {} is created ({})", args.name, text(&task, "id")))
+    changed(
+        &context.ui,
+        &task,
+        &format!("task {} is created ({})", args.name, text(&task, "id")),
+    )
 }

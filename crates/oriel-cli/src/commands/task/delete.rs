@@ -24,5 +24,9 @@ pub(crate) async fn run(context: &Context, args: &DeleteArgs) -> Result<()> {
         return Err(Failure::new(ErrorCode::ClientDeclined, format!("task {} stays", args.task)));
     }
     context.client()?.delete(&["tasks", &args.task]).done().await?;
-    changed(&context.ui, &json!({ "task": args.task, "deleted": true }), &format!("task {} is deleted", args.task))
+    changed(
+        &context.ui,
+        &json!({ "task": args.task, "deleted": true }),
+        &format!("task {} is deleted", args.task),
+    )
 }

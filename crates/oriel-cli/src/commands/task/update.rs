@@ -41,5 +41,9 @@ pub(crate) async fn run(context: &Context, args: &UpdateArgs) -> Result<()> {
         None => call.once(),
     };
     let task: Value = call.send().await?;
-    changed(&context.ui, &task, &format!("task {} is at revision {}", text(&task, "name"), text(&task, "revision")))
+    changed(
+        &context.ui,
+        &task,
+        &format!("task {} is at revision {}", text(&task, "name"), text(&task, "revision")),
+    )
 }

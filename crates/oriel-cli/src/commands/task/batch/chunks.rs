@@ -5,10 +5,10 @@ use oriel_model::ErrorCode;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::BatchArgs;
 use super::items::{Item, Items};
 use super::output::{Output, uniform};
 use super::tally::Tally;
-use super::BatchArgs;
 use crate::client::{Client, JSON};
 use crate::error::{Failure, Result};
 

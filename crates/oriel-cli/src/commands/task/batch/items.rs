@@ -58,7 +58,15 @@ impl Items {
     pub(super) fn open(argument: &str, raw: bool, skip: HashSet<String>) -> Result<Self> {
         if argument == "-" {
             let reader = Box::new(BufReader::new(std::io::stdin()));
-            return Ok(Self { reader, name: "standard input".to_owned(), raw, line: 0, skip, expected: None, skipped: 0 });
+            return Ok(Self {
+                reader,
+                name: "standard input".to_owned(),
+                raw,
+                line: 0,
+                skip,
+                expected: None,
+                skipped: 0,
+            });
         }
         let path = Path::new(argument);
         let failed = |error: &std::io::Error| Failure::file(path, error);
@@ -67,7 +75,15 @@ impl Items {
         let (mut expected, mut skipped) = (None, 0);
         if regular {
             let reader = Box::new(BufReader::new(file.try_clone().map_err(|error| failed(&error))?));
-            let mut first = Self { reader, name: argument.to_owned(), raw, line: 0, skip: HashSet::new(), expected: None, skipped: 0 };
+            let mut first = Self {
+                reader,
+                name: argument.to_owned(),
+                raw,
+                line: 0,
+                skip: HashSet::new(),
+                expected: None,
+                skipped: 0,
+            };
             let (mut ids, mut count) = (HashSet::new(), 0_u64);
             while let Some(item) = first.next()? {
                 if skip.contains(&item.id) {
@@ -82,7 +98,15 @@ impl Items {
             expected = Some(count);
             file.rewind().map_err(|error| failed(&error))?;
         }
-        Ok(Self { reader: Box::new(BufReader::new(file)), name: argument.to_owned(), raw, line: 0, skip, expected, skipped })
+        Ok(Self {
+            reader: Box::new(BufReader::new(file)),
+            name: argument.to_owned(),
+            raw,
+            line: 0,
+            skip,
+            expected,
+            skipped,
+        })
     }
 
     /// How many items there are to send, when that is known.
@@ -120,7 +144,11 @@ impl Items {
                 return Err(self.bad("the line is longer than 64 MiB"));
             }
             let text = String::from_utf8(bytes).map_err(|_| self.bad("the line is not UTF-8"))?;
-            let text = if self.line == 1 { text.trim_start_matches('\u{feff}').to_owned() } else { text };
+            let text = if self.line == 1 {
+                text.trim_start_matches('\u{feff}').to_owned()
+            } else {
+                text
+            };
             if !text.trim().is_empty() {
                 return Ok(Some(text));
             }
@@ -131,12 +159,18 @@ impl Items {
         let place = |error: &serde_json::Error| {
             let failure = bad_json(&self.name, error);
             // The parser counts lines within the line.
-            let message = failure.message().replacen(&format!("{}:1:", self.name), &format!("{}:{}:", self.name, self.line), 1);
+            let message = failure
+                .message()
+                .replacen(&format!("{}:1:", self.name), &format!("{}:{}:", self.name, self.line), 1);
             Failure::new(ErrorCode::ClientInput, message)
         };
         if self.raw {
             let input: Box<RawValue> = serde_json::from_str(text.trim()).map_err(|error| place(&error))?;
-            return Ok(Item { id: self.line.to_string(), input, timeout_ms: None });
+            return Ok(Item {
+                id: self.line.to_string(),
+                input,
+                timeout_ms: None,
+            });
         }
         let hint = |failure: Failure| {
             failure.help("write each line as {\"id\": \"1\", \"input\": …}, or pass `--raw` when each line is an input itself")
@@ -148,7 +182,11 @@ impl Items {
             Some(id) if id.starts_with(['{', '[', 't', 'f']) => return Err(hint(self.bad("the id must be a text or a number"))),
             Some(number) => number.to_owned(),
         };
-        Ok(Item { id, input: line.input.to_owned(), timeout_ms: line.timeout_ms })
+        Ok(Item {
+            id,
+            input: line.input.to_owned(),
+            timeout_ms: line.timeout_ms,
+        })
     }
 
     fn bad(&self, what: &str) -> Failure {
@@ -181,7 +219,10 @@ mod tests {
     fn lines_become_items() {
         let pair = |id: &str, input: &str| (id.to_owned(), input.to_owned());
         let text = "{\"id\": \"a\", \"input\": 1}\n\n{\"id\": 7, \"input\": {\"x\": 1e400}}\r\n{\"input\": null}";
-        assert_eq!(read(text, false, &[]).unwrap(), [pair("a", "1"), pair("7", "{\"x\": 1e400}"), pair("4", "null")]);
+        assert_eq!(
+            read(text, false, &[]).unwrap(),
+            [pair("a", "1"), pair("7", "{\"x\": 1e400}"), pair("4", "null")]
+        );
         assert_eq!(read(text, false, &["7"]).unwrap(), [pair("a", "1"), pair("4", "null")]);
         assert_eq!(read("1\n\"x\"\n", true, &["1"]).unwrap(), [pair("2", "\"x\"")]);
         assert_eq!(read("", false, &[]).unwrap(), []);
@@ -191,8 +232,14 @@ mod tests {
     fn a_bad_line_is_named() {
         for (text, message) in [
             ("{\"input\": 1}\n{\"input\": }\n", "F:2:11: expected value"),
-            ("{\"input\": 1}\n{\"inputs\": 1}\n", "F:2:9: unknown field `inputs`, expected one of `id`, `input`, `timeoutMs`"),
-            ("{\"id\": \"a\", \"input\": 1}\n{\"id\": \"a\", \"input\": 1}\n", "F:2:1: the id was used by an earlier line"),
+            (
+                "{\"input\": 1}\n{\"inputs\": 1}\n",
+                "F:2:9: unknown field `inputs`, expected one of `id`, `input`, `timeoutMs`",
+            ),
+            (
+                "{\"id\": \"a\", \"input\": 1}\n{\"id\": \"a\", \"input\": 1}\n",
+                "F:2:1: the id was used by an earlier line",
+            ),
             ("{\"id\": [], \"input\": 1}", "F:1:1: the id must be a text or a number"),
         ] {
             assert_eq!(read(text, false, &[]).unwrap_err(), message);

@@ -66,10 +66,14 @@ impl Output {
             file.write_all(&keep).map_err(|error| failed(&error))?;
             file.persist(path).map_err(|error| failed(&error.error))?;
             let file = OpenOptions::new().append(true).open(path).map_err(|error| failed(&error))?;
-            return Ok(Self { to: To::File(BufWriter::new(file), path.to_owned()) });
+            return Ok(Self {
+                to: To::File(BufWriter::new(file), path.to_owned()),
+            });
         }
         let file = File::create(path).map_err(|error| failed(&error))?;
-        Ok(Self { to: To::File(BufWriter::new(file), path.to_owned()) })
+        Ok(Self {
+            to: To::File(BufWriter::new(file), path.to_owned()),
+        })
     }
 
     /// Writes one result.
@@ -96,7 +100,13 @@ impl Output {
 
 /// A result of the batch operation and one of the stream operation in one form: that of the batch.
 pub(super) fn uniform(result: &Value) -> Value {
-    let field = |names: &[&str]| names.iter().find_map(|name| result.get(*name)).filter(|value| !value.is_null()).cloned();
+    let field = |names: &[&str]| {
+        names
+            .iter()
+            .find_map(|name| result.get(*name))
+            .filter(|value| !value.is_null())
+            .cloned()
+    };
     let mut out = json!({ "id": result.get("id"), "success": result.get("success") });
     let error = field(&["errorMessage", "error"]).map(|error| match &error {
         Value::Object(error) => error.get("message").or_else(|| error.get("detail")).cloned().unwrap_or(Value::Null),
@@ -135,12 +145,19 @@ mod tests {
     #[test]
     fn only_whole_successes_count_as_done() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), "{\"id\":\"a\",\"success\":true}\n{\"id\":\"b\",\"success\":false}\nnoise\n{\"id\":\"c\",\"success\":true}").unwrap();
+        std::fs::write(
+            file.path(),
+            "{\"id\":\"a\",\"success\":true}\n{\"id\":\"b\",\"success\":false}\nnoise\n{\"id\":\"c\",\"success\":true}",
+        )
+        .unwrap();
         let done = succeeded(file.path()).unwrap();
         assert_eq!(done.ids, HashSet::from(["a".to_owned()]));
         let mut output = Output::open(Some(file.path()), done.keep).unwrap();
         output.write(&json!({"id": "b"})).unwrap();
         output.flush().unwrap();
-        assert_eq!(std::fs::read_to_string(file.path()).unwrap(), "{\"id\":\"a\",\"success\":true}\n{\"id\":\"b\"}\n");
+        assert_eq!(
+            std::fs::read_to_string(file.path()).unwrap(),
+            "{\"id\":\"a\",\"success\":true}\n{\"id\":\"b\"}\n"
+        );
     }
 }

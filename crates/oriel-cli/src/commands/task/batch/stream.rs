@@ -37,8 +37,12 @@ pub(super) async fn run(client: &Client, args: &BatchArgs, items: Items, mut out
     let mut events = Events::of(client.server(), response)?;
     let mut unflushed = 0;
     while let Some(event) = events.next().await? {
-        let value: Value = serde_json::from_str(&event.data)
-            .map_err(|error| Failure::new(ErrorCode::ClientNotOriel, format!("the stream carried something that is not JSON: {error}")))?;
+        let value: Value = serde_json::from_str(&event.data).map_err(|error| {
+            Failure::new(
+                ErrorCode::ClientNotOriel,
+                format!("the stream carried something that is not JSON: {error}"),
+            )
+        })?;
         if value.get("success").is_none() {
             // Not a result: the server's last words, if it has any.
             if let Some(code) = value.get("code").and_then(Value::as_str) {
@@ -57,7 +61,9 @@ pub(super) async fn run(client: &Client, args: &BatchArgs, items: Items, mut out
         }
     }
     output.flush()?;
-    let sent = reading.await.map_err(|error| Failure::new(ErrorCode::Internal, format!("reading the items stopped: {error}")))??;
+    let sent = reading
+        .await
+        .map_err(|error| Failure::new(ErrorCode::Internal, format!("reading the items stopped: {error}")))??;
     if tally.total() < sent {
         let message = format!("the server ended the stream after {} of {sent} items", tally.total());
         return Err(Failure::new(ErrorCode::ClientIncomplete, message));

@@ -41,7 +41,14 @@ impl Tally {
         if !ui.shows_progress() {
             bar.set_draw_target(ProgressDrawTarget::hidden());
         }
-        Self { succeeded: 0, skipped, failures: BTreeMap::new(), failed: 0, begun: Instant::now(), bar }
+        Self {
+            succeeded: 0,
+            skipped,
+            failures: BTreeMap::new(),
+            failed: 0,
+            begun: Instant::now(),
+            bar,
+        }
     }
 
     /// Counts one result, in the form of the batch operation.
@@ -50,10 +57,21 @@ impl Tally {
             self.succeeded += 1;
         } else {
             self.failed += 1;
-            let message = result.get("errorMessage").and_then(Value::as_str).unwrap_or("failed without a reason");
-            let code = result.get("errorCode").and_then(Value::as_str).map(|code| format!("{code}: ")).unwrap_or_default();
+            let message = result
+                .get("errorMessage")
+                .and_then(Value::as_str)
+                .unwrap_or("failed without a reason");
+            let code = result
+                .get("errorCode")
+                .and_then(Value::as_str)
+                .map(|code| format!("{code}: "))
+                .unwrap_or_default();
             let kind = cut(&format!("{code}{message}"), 160);
-            let kind = if self.failures.len() < MAX_KINDS || self.failures.contains_key(&kind) { kind } else { "other".to_owned() };
+            let kind = if self.failures.len() < MAX_KINDS || self.failures.contains_key(&kind) {
+                kind
+            } else {
+                "other".to_owned()
+            };
             *self.failures.entry(kind).or_default() += 1;
             self.bar.set_message(format!("{} failed", self.failed));
         }
@@ -77,7 +95,11 @@ impl Tally {
         let seconds = self.begun.elapsed().as_secs_f64();
         let rate = if seconds > 0.0 { self.total() as f64 / seconds } else { 0.0 };
         if ui.json() {
-            let failures: Vec<_> = self.failures.iter().map(|(message, count)| json!({ "message": message, "count": count })).collect();
+            let failures: Vec<_> = self
+                .failures
+                .iter()
+                .map(|(message, count)| json!({ "message": message, "count": count }))
+                .collect();
             let summary = json!({
                 "totalItems": self.total(),
                 "successCount": self.succeeded,
@@ -90,8 +112,16 @@ impl Tally {
         }
         let failed = format!("{} failed", self.failed);
         let failed = ui.paint_error(if self.failed > 0 { Paint::Bad } else { Paint::Plain }, &failed);
-        let skipped = if self.skipped > 0 { format!(", {} done before", self.skipped) } else { String::new() };
-        ui.note(&format!("{} items in {seconds:.1} s ({rate:.0}/s): {} succeeded, {failed}{skipped}", self.total(), self.succeeded));
+        let skipped = if self.skipped > 0 {
+            format!(", {} done before", self.skipped)
+        } else {
+            String::new()
+        };
+        ui.note(&format!(
+            "{} items in {seconds:.1} s ({rate:.0}/s): {} succeeded, {failed}{skipped}",
+            self.total(),
+            self.succeeded
+        ));
         let mut kinds: Vec<_> = self.failures.iter().collect();
         kinds.sort_by(|a, b| b.1.cmp(a.1));
         for (message, count) in kinds.iter().take(5) {
