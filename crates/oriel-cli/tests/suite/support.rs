@@ -87,21 +87,6 @@ impl Home {
     pub(crate) fn run(&self, args: &[&str]) -> Done {
         Done::of(self.command(args).output().unwrap())
     }
-
-    pub(crate) fn run_with(&self, args: &[&str], input: &str) -> Done {
-        let mut command = self.command(args);
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut stdin = child.stdin.take().unwrap();
-        // A command that stops reading is no fault of the test.
-        let _ = stdin.write_all(input.as_bytes());
-        drop(stdin);
-        Done::of(child.wait_with_output().unwrap())
-    }
 }
 
 /// A server in a process of its own; ends with the value.
