@@ -179,7 +179,8 @@ macro_rules! limits {
         /// What a manifest asks for, or an administrator sets, per axis; an absent axis takes the default.
         #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
         #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-        #[serde(deny_unknown_fields, default)]
+        #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+        #[schemars(rename_all = "snake_case")]
         pub struct LimitsRequest {
             $($(#[$doc])* #[serde(skip_serializing_if = "Option::is_none")] pub $field: Option<$type>,)*
         }

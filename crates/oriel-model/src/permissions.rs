@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 /// Permissions that a manifest asks for, or that a grant holds. Empty means nothing at all.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields, default)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(rename_all = "snake_case")]
 pub struct Permissions {
     /// Use the extension's own key-value store in this tenant.
     pub key_value: bool,

@@ -278,12 +278,12 @@ impl Reader<'_, '_> {
                 continue;
             }
             let Some(json) = self.json(value) else { continue };
-            let one = Value::Object(Map::from_iter([(name.to_owned(), json.clone())]));
+            let one = Value::Object(Map::from_iter([(camel_case(name), json.clone())]));
             match serde_json::from_value::<LimitsRequest>(one) {
                 Ok(asked) => {
                     let complaint = check::limit(name, &asked);
                     if complaint.is_none() {
-                        good.insert(name.to_owned(), json);
+                        good.insert(camel_case(name), json);
                     }
                     self.judge(value.span(), complaint);
                 }
@@ -463,4 +463,16 @@ fn whole_version(text: &str) -> Option<String> {
     } else {
         "write three numbers, such as `0.1.0`".to_owned()
     })
+}
+
+/// The JSON name of a field: the author's TOML is in snake case, JSON is in camel case throughout.
+fn camel_case(name: &str) -> String {
+    let mut parts = name.split('_');
+    let mut camel = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let mut letters = part.chars();
+        camel.extend(letters.next().map(|first| first.to_ascii_uppercase()));
+        camel.push_str(letters.as_str());
+    }
+    camel
 }

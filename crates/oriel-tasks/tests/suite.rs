@@ -1,0 +1,14 @@
+//! Behaviour of tasks, executions, batches and streams, with real guests.
+
+#[path = "suite/batch.rs"]
+mod batch;
+#[path = "suite/execute.rs"]
+mod execute;
+#[path = "suite/manage.rs"]
+mod manage;
+#[path = "suite/records.rs"]
+mod records;
+#[path = "suite/stream.rs"]
+mod stream;
+#[path = "../../oriel-extensions/tests/suite/support.rs"]
+mod support;
