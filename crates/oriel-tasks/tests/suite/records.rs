@@ -61,7 +61,8 @@ async fn pages_are_whole_newest_first_and_narrowed_by_filters() {
     assert_eq!(stranger.code(), ErrorCode::ExecutionNotFound);
     let nobody = ExecutionFilter { task: Some("nothing".to_owned()), ..Default::default() };
     assert_eq!(desk.tasks.executions(owner, &nobody, PageRequest::first()).await.unwrap_err().code(), ErrorCode::TaskNotFound);
-    assert!(desk.tasks.execution(&desk.world.principal(Role::Viewer).await, &all[0].id.to_string()).await.is_ok());
+    let viewer = desk.world.principal(Role::Viewer).await;
+    assert!(desk.tasks.execution(&viewer, &all[0].id.to_string()).await.is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
