@@ -24,7 +24,12 @@ async fn world() -> World {
 }
 
 fn key(role: Role, scopes: &[Scope]) -> NewKey {
-    NewKey { name: "a key".to_owned(), role, scopes: scopes.to_vec(), expires_at: None }
+    NewKey {
+        name: "a key".to_owned(),
+        role,
+        scopes: scopes.to_vec(),
+        expires_at: None,
+    }
 }
 
 #[tokio::test]
@@ -38,7 +43,10 @@ async fn the_first_start_makes_one_owner_key_and_later_ones_none() {
     assert!(access.bootstrap(Some(brought)).await.unwrap().created.is_none());
     assert!(access.bootstrap(Some(brought)).await.unwrap().created.is_none());
     assert_eq!(access.authenticate(brought).await.unwrap().role, Role::Owner);
-    assert_eq!(access.bootstrap(Some("too short")).await.unwrap_err().code(), ErrorCode::RequestInvalid);
+    assert_eq!(
+        access.bootstrap(Some("too short")).await.unwrap_err().code(),
+        ErrorCode::RequestInvalid
+    );
 }
 
 #[tokio::test]
@@ -49,15 +57,29 @@ async fn only_the_very_secret_opens_the_door() {
     let mut wrong = created.secret.clone();
     let last = wrong.pop().unwrap();
     wrong.push(if last == 'A' { 'B' } else { 'A' });
-    for bad in ["", "oriel_", &wrong, &created.key.id.to_string(), &format!("{} ", created.secret), &created.secret.to_uppercase()] {
-        assert_eq!(access.authenticate(bad).await.unwrap_err().code(), ErrorCode::Unauthenticated, "{bad}");
+    for bad in [
+        "",
+        "oriel_",
+        &wrong,
+        &created.key.id.to_string(),
+        &format!("{} ", created.secret),
+        &created.secret.to_uppercase(),
+    ] {
+        assert_eq!(
+            access.authenticate(bad).await.unwrap_err().code(),
+            ErrorCode::Unauthenticated,
+            "{bad}"
+        );
     }
 }
 
 #[tokio::test]
 async fn keys_expire_and_are_revoked_at_once() {
     let World { access, clock, owner } = world().await;
-    let ending = NewKey { expires_at: Some(clock.now().plus(Duration::from_secs(60))), ..key(Role::Viewer, &[]) };
+    let ending = NewKey {
+        expires_at: Some(clock.now().plus(Duration::from_secs(60))),
+        ..key(Role::Viewer, &[])
+    };
     let ending = access.create_key(&owner, ending).await.unwrap();
     access.authenticate(&ending.secret).await.unwrap();
     clock.advance(Duration::from_secs(60));
@@ -66,7 +88,10 @@ async fn keys_expire_and_are_revoked_at_once() {
     let revoked = access.create_key(&owner, key(Role::Admin, &[])).await.unwrap();
     access.authenticate(&revoked.secret).await.unwrap();
     let first = access.revoke_key(&owner, &revoked.key.id.to_string()).await.unwrap();
-    assert_eq!(access.authenticate(&revoked.secret).await.unwrap_err().code(), ErrorCode::KeyRevoked);
+    assert_eq!(
+        access.authenticate(&revoked.secret).await.unwrap_err().code(),
+        ErrorCode::KeyRevoked
+    );
     clock.advance(Duration::from_secs(1));
     let again = access.revoke_key(&owner, &revoked.key.id.to_string()).await.unwrap();
     assert_eq!(first.revoked_at, again.revoked_at);
@@ -88,22 +113,71 @@ async fn nobody_makes_a_key_above_or_beyond_its_own() {
     access.create_key(&narrow, key(Role::Admin, &[Scope::AccessWrite])).await.unwrap();
 
     let invalid = |error: AccessError| assert_eq!(error.code(), ErrorCode::RequestInvalid, "{error}");
-    invalid(access.create_key(&owner, NewKey { name: String::new(), ..key(Role::Viewer, &[]) }).await.unwrap_err());
-    invalid(access.create_key(&owner, NewKey { expires_at: Some(clock.now()), ..key(Role::Viewer, &[]) }).await.unwrap_err());
-    invalid(access.create_key(&owner, key(Role::Viewer, &[Scope::AccessWrite])).await.unwrap_err());
-    assert_eq!(access.revoke_key(&owner, &owner.key.to_string()).await.unwrap_err().code(), ErrorCode::LastOwner);
+    invalid(
+        access
+            .create_key(
+                &owner,
+                NewKey {
+                    name: String::new(),
+                    ..key(Role::Viewer, &[])
+                },
+            )
+            .await
+            .unwrap_err(),
+    );
+    invalid(
+        access
+            .create_key(
+                &owner,
+                NewKey {
+                    expires_at: Some(clock.now()),
+                    ..key(Role::Viewer, &[])
+                },
+            )
+            .await
+            .unwrap_err(),
+    );
+    invalid(
+        access
+            .create_key(&owner, key(Role::Viewer, &[Scope::AccessWrite]))
+            .await
+            .unwrap_err(),
+    );
+    assert_eq!(
+        access.revoke_key(&owner, &owner.key.to_string()).await.unwrap_err().code(),
+        ErrorCode::LastOwner
+    );
 }
 
 #[tokio::test]
 async fn tenants_are_walls() {
     let World { access, owner, .. } = world().await;
-    let acme = access.create_tenant(&owner, "acme".parse().unwrap(), "Acme".to_owned()).await.unwrap();
-    let twice = access.create_tenant(&owner, "acme".parse().unwrap(), String::new()).await.unwrap_err();
+    let acme = access
+        .create_tenant(&owner, "acme".parse().unwrap(), "Acme".to_owned())
+        .await
+        .unwrap();
+    let twice = access
+        .create_tenant(&owner, "acme".parse().unwrap(), String::new())
+        .await
+        .unwrap_err();
     assert_eq!(twice.code(), ErrorCode::TenantExists);
     let theirs = access.authenticate(&acme.owner.secret).await.unwrap();
-    assert_eq!(access.create_tenant(&theirs, "other".parse().unwrap(), String::new()).await.unwrap_err().code(), ErrorCode::Forbidden);
-    assert_eq!(access.list_tenants(&theirs, PageRequest::first()).await.unwrap_err().code(), ErrorCode::Forbidden);
-    assert_eq!(access.revoke_key(&theirs, &owner.key.to_string()).await.unwrap_err().code(), ErrorCode::KeyNotFound);
+    assert_eq!(
+        access
+            .create_tenant(&theirs, "other".parse().unwrap(), String::new())
+            .await
+            .unwrap_err()
+            .code(),
+        ErrorCode::Forbidden
+    );
+    assert_eq!(
+        access.list_tenants(&theirs, PageRequest::first()).await.unwrap_err().code(),
+        ErrorCode::Forbidden
+    );
+    assert_eq!(
+        access.revoke_key(&theirs, &owner.key.to_string()).await.unwrap_err().code(),
+        ErrorCode::KeyNotFound
+    );
     assert_eq!(access.list_keys(&theirs, PageRequest::first()).await.unwrap().items.len(), 1);
     assert_eq!(access.list_tenants(&owner, PageRequest::first()).await.unwrap().items.len(), 2);
 }

@@ -17,7 +17,12 @@ async fn what_a_guest_logs_is_read_by_its_tenant_alone() {
     let mut wake = world.extensions.log_wakeups();
     call(&world, "hostile", "stdio", "1").await.unwrap();
     wake.changed().await.unwrap();
-    let filter = LogFilter { extension: Some("hostile".parse().unwrap()), level: LogLevel::Trace, after: None, limit: 100 };
+    let filter = LogFilter {
+        extension: Some("hostile".parse().unwrap()),
+        level: LogLevel::Trace,
+        after: None,
+        limit: 100,
+    };
     let lines = world.extensions.logs(&world.owner, &filter).await.unwrap();
     assert!(!lines.is_empty());
     assert!(lines.iter().all(|line| line.execution_id.is_some()), "{lines:?}");
@@ -29,6 +34,11 @@ async fn what_a_guest_logs_is_read_by_its_tenant_alone() {
         let _ = call(&world, "hostile", "fetch", "\"http://evil.example.com/\"").await;
     }
     world.extensions.flush().await;
-    let refused = world.audited().await.into_iter().filter(|action| action == "permission.refused").count();
+    let refused = world
+        .audited()
+        .await
+        .into_iter()
+        .filter(|action| action == "permission.refused")
+        .count();
     assert_eq!(refused, 1);
 }

@@ -20,10 +20,20 @@ async fn no_call_is_lost_while_releases_change() {
         .map(|_| {
             let (world, stop, answered) = (world.clone(), stop.clone(), answered.clone());
             tokio::spawn(async move {
-                let handle = world.extensions.handle(world.owner.tenant, &world.owner.tenant_name, &"echo".parse().unwrap());
+                let handle = world
+                    .extensions
+                    .handle(world.owner.tenant, &world.owner.tenant_name, &"echo".parse().unwrap());
                 while !stop.load(Ordering::Relaxed) {
                     let execution = ExecutionId::new(SystemClock.now());
-                    let call = Call { program: "upper", input: "\"a\"", execution, task: None, principal: None, traceparent: None, timeout: None };
+                    let call = Call {
+                        program: "upper",
+                        input: "\"a\"",
+                        execution,
+                        task: None,
+                        principal: None,
+                        traceparent: None,
+                        timeout: None,
+                    };
                     let result = loop {
                         match handle.active().await.unwrap().pool().call(call).await.result {
                             // The one error that tells to ask for the next release.
@@ -39,7 +49,11 @@ async fn no_call_is_lost_while_releases_change() {
         .collect();
     for minor in 1..=20 {
         let before = answered.load(Ordering::Relaxed);
-        world.extensions.upgrade(&world.owner, "echo", echo(&format!("1.{minor}.0")), Consent::All, None).await.unwrap();
+        world
+            .extensions
+            .upgrade(&world.owner, "echo", echo(&format!("1.{minor}.0")), Consent::All, None)
+            .await
+            .unwrap();
         // Every release answers something before the next one comes.
         while answered.load(Ordering::Relaxed) < before + 10 {
             tokio::task::yield_now().await;

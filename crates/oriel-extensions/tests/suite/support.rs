@@ -32,17 +32,32 @@ impl World {
         let access = Access::new(&stores, clock.clone());
         let owner = access.bootstrap(None).await.unwrap().created.unwrap();
         let owner = access.authenticate(&owner.secret).await.unwrap();
-        let stranger = access.create_tenant(&owner, "stranger".parse().unwrap(), String::new()).await.unwrap();
+        let stranger = access
+            .create_tenant(&owner, "stranger".parse().unwrap(), String::new())
+            .await
+            .unwrap();
         let stranger = access.authenticate(&stranger.owner.secret).await.unwrap();
         let cache = tempfile::tempdir().unwrap();
         let sandbox = Sandbox::new(SandboxOptions::new(cache.path())).unwrap();
         let extensions = Extensions::new(options, stores.clone(), sandbox, access.clone(), Sealer::new(&[7; 32]), clock);
-        Self { access, extensions, stores, owner, stranger, _cache: cache }
+        Self {
+            access,
+            extensions,
+            stores,
+            owner,
+            stranger,
+            _cache: cache,
+        }
     }
 
     /// A principal of the owner's tenant with another role.
     pub async fn principal(&self, role: Role) -> Arc<Principal> {
-        let key = NewKey { name: role.to_string(), role, scopes: Vec::new(), expires_at: None };
+        let key = NewKey {
+            name: role.to_string(),
+            role,
+            scopes: Vec::new(),
+            expires_at: None,
+        };
         let key = self.access.create_key(&self.owner, key).await.unwrap();
         self.access.authenticate(&key.secret).await.unwrap()
     }

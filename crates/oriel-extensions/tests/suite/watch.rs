@@ -14,7 +14,9 @@ async fn until(mut holds: impl AsyncFnMut() -> bool) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), waiting).await.expect("it happens in time");
+    tokio::time::timeout(Duration::from_secs(60), waiting)
+        .await
+        .expect("it happens in time");
 }
 
 async fn version(world: &World) -> Option<String> {

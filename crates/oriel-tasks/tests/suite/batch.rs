@@ -15,11 +15,21 @@ use crate::execute::FullDisk;
 use crate::manage::{Desk, any};
 
 pub fn item(id: impl ToString, input: &Value) -> Item {
-    Item { id: id.to_string(), input: RawValue::from_string(input.to_string()).unwrap(), timeout: None }
+    Item {
+        id: id.to_string(),
+        input: RawValue::from_string(input.to_string()).unwrap(),
+        timeout: None,
+    }
 }
 
 fn request(task: &str, items: Vec<Item>) -> BatchRequest {
-    BatchRequest { task: task.to_owned(), items, max_concurrency: 10, stop_on_first_error: false, traceparent: None }
+    BatchRequest {
+        task: task.to_owned(),
+        items,
+        max_concurrency: 10,
+        stop_on_first_error: false,
+        traceparent: None,
+    }
 }
 
 async fn all(run: &mut BatchRun) -> Vec<ItemResult> {
@@ -47,16 +57,33 @@ async fn results_come_in_the_order_of_the_request_and_all_are_recorded() {
         }
     }
     let progress = run.finish().await.unwrap();
-    assert_eq!((progress.state, progress.success_count, progress.failure_count), (BatchState::Completed, 4_999, 1));
+    assert_eq!(
+        (progress.state, progress.success_count, progress.failure_count),
+        (BatchState::Completed, 4_999, 1)
+    );
     assert_eq!(desk.tasks.batch_progress(owner, &id.to_string()).await.unwrap(), progress);
     let stranger = desk.tasks.batch_progress(&desk.world.stranger, &id.to_string()).await.unwrap_err();
     assert_eq!(stranger.code(), ErrorCode::BatchNotFound);
 
-    let filter = ExecutionFilter { batch: Some(id), ..Default::default() };
-    let (mut page, mut items) = (PageRequest { limit: 1_000, cursor: None }, Vec::new());
+    let filter = ExecutionFilter {
+        batch: Some(id),
+        ..Default::default()
+    };
+    let (mut page, mut items) = (
+        PageRequest {
+            limit: 1_000,
+            cursor: None,
+        },
+        Vec::new(),
+    );
     loop {
         let found = desk.tasks.executions(owner, &filter, page.clone()).await.unwrap();
-        items.extend(found.items.into_iter().map(|execution| execution.item_id.unwrap().parse::<u32>().unwrap()));
+        items.extend(
+            found
+                .items
+                .into_iter()
+                .map(|execution| execution.item_id.unwrap().parse::<u32>().unwrap()),
+        );
         match found.next_cursor {
             Some(cursor) => page.cursor = Some(cursor),
             None => break,
@@ -71,7 +98,11 @@ async fn the_first_error_can_stop_a_batch() {
     let desk = Desk::new().await;
     desk.task("t", "hostile", "fail", any()).await;
     let items = (0..100).map(|n| item(n, &json!("unavailable"))).collect();
-    let request = BatchRequest { stop_on_first_error: true, max_concurrency: 1, ..request("t", items) };
+    let request = BatchRequest {
+        stop_on_first_error: true,
+        max_concurrency: 1,
+        ..request("t", items)
+    };
     let mut run = desk.tasks.batch(&desk.world.owner, request).await.unwrap();
     let results = all(&mut run).await;
     assert_eq!(results.len(), 100, "every item is accounted for");
@@ -101,18 +132,41 @@ async fn a_dropped_batch_stops() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_empty_batch_a_large_one_and_a_foreign_task() {
-    let desk = Desk::with(TasksOptions { max_batch: 10, ..TasksOptions::default() }, |stores| stores).await;
+    let desk = Desk::with(
+        TasksOptions {
+            max_batch: 10,
+            ..TasksOptions::default()
+        },
+        |stores| stores,
+    )
+    .await;
     let owner = &desk.world.owner;
     desk.task("t", "echo", "echo", any()).await;
     let mut run = desk.tasks.batch(owner, request("t", Vec::new())).await.unwrap();
     assert!(all(&mut run).await.is_empty());
     assert_eq!(run.finish().await.unwrap().state, BatchState::Completed);
     let eleven = (0..11).map(|n| item(n, &json!(n))).collect();
-    assert_eq!(desk.tasks.batch(owner, request("t", eleven)).await.unwrap_err().code(), ErrorCode::BatchTooLarge);
-    assert_eq!(desk.tasks.batch(&desk.world.stranger, request("t", Vec::new())).await.unwrap_err().code(), ErrorCode::TaskNotFound);
+    assert_eq!(
+        desk.tasks.batch(owner, request("t", eleven)).await.unwrap_err().code(),
+        ErrorCode::BatchTooLarge
+    );
+    assert_eq!(
+        desk.tasks
+            .batch(&desk.world.stranger, request("t", Vec::new()))
+            .await
+            .unwrap_err()
+            .code(),
+        ErrorCode::TaskNotFound
+    );
     for max_concurrency in [0, 1_001] {
-        let request = BatchRequest { max_concurrency, ..request("t", Vec::new()) };
-        assert_eq!(desk.tasks.batch(owner, request).await.unwrap_err().code(), ErrorCode::RequestInvalid);
+        let request = BatchRequest {
+            max_concurrency,
+            ..request("t", Vec::new())
+        };
+        assert_eq!(
+            desk.tasks.batch(owner, request).await.unwrap_err().code(),
+            ErrorCode::RequestInvalid
+        );
     }
 }
 
@@ -124,7 +178,11 @@ async fn a_batch_that_cannot_be_recorded_says_so() {
     };
     let desk = Desk::with(TasksOptions::default(), full).await;
     desk.task("t", "echo", "echo", any()).await;
-    let mut run = desk.tasks.batch(&desk.world.owner, request("t", vec![item(1, &json!(1))])).await.unwrap();
+    let mut run = desk
+        .tasks
+        .batch(&desk.world.owner, request("t", vec![item(1, &json!(1))]))
+        .await
+        .unwrap();
     all(&mut run).await;
     assert_eq!(run.finish().await.unwrap_err().code(), ErrorCode::StoreFull);
 }

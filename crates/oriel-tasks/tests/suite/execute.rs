@@ -18,7 +18,11 @@ use serde_json::{Value, json};
 use crate::manage::{Desk, any};
 
 pub fn input(value: &Value) -> ExecuteRequest<'static> {
-    ExecuteRequest { input: RawValue::from_string(value.to_string()).unwrap(), timeout: None, traceparent: None }
+    ExecuteRequest {
+        input: RawValue::from_string(value.to_string()).unwrap(),
+        timeout: None,
+        traceparent: None,
+    }
 }
 
 async fn execute(desk: &Desk, task: &str, value: Value) -> Result<Executed, TaskError> {
@@ -28,7 +32,9 @@ async fn execute(desk: &Desk, task: &str, value: Value) -> Result<Executed, Task
 #[tokio::test]
 async fn an_answer_is_recorded_with_what_it_cost() {
     let desk = Desk::new().await;
-    let task = desk.task("shout", "echo", "upper", (json!({"type": "string"}), json!({"type": "string"}))).await;
+    let task = desk
+        .task("shout", "echo", "upper", (json!({"type": "string"}), json!({"type": "string"})))
+        .await;
     let executed = execute(&desk, "shout", json!("a")).await.unwrap();
     assert_eq!((executed.task_id, executed.output.get()), (Some(task.id), "\"A\""));
 
@@ -66,8 +72,15 @@ async fn each_failure_has_its_code_and_its_record() {
         assert_eq!(record.error.unwrap().code, code.as_str());
         assert_eq!(record.status, ExecutionStatus::Failed);
     }
-    let failed = ExecutionFilter { status: Some(ExecutionStatus::Failed), ..Default::default() };
-    let found = desk.tasks.executions(&desk.world.owner, &failed, PageRequest::first()).await.unwrap();
+    let failed = ExecutionFilter {
+        status: Some(ExecutionStatus::Failed),
+        ..Default::default()
+    };
+    let found = desk
+        .tasks
+        .executions(&desk.world.owner, &failed, PageRequest::first())
+        .await
+        .unwrap();
     assert_eq!(found.items.len(), 8);
 }
 
@@ -75,7 +88,10 @@ async fn each_failure_has_its_code_and_its_record() {
 async fn a_call_can_be_given_less_time() {
     let desk = Desk::new().await;
     desk.task("loop", "hostile", "loop", any()).await;
-    let request = ExecuteRequest { timeout: Some(Duration::from_millis(50)), ..input(&json!(1)) };
+    let request = ExecuteRequest {
+        timeout: Some(Duration::from_millis(50)),
+        ..input(&json!(1))
+    };
     let error = desk.tasks.execute(&desk.world.owner, "loop", request).await.unwrap_err();
     assert_eq!(error.code(), ErrorCode::ExecutionTimeout);
     desk.task("echo", "hostile", "echo", any()).await;
@@ -90,14 +106,24 @@ async fn programs_can_be_called_without_a_task() {
     assert_eq!((executed.task_id, executed.output.get()), (None, "\"A\""));
     let record = desk.tasks.execution(owner, &executed.id.to_string()).await.unwrap();
     assert_eq!(record.task_id, None);
-    for (extension, program, code) in
-        [("echo", "nothing", ErrorCode::ProgramNotFound), ("nothing", "echo", ErrorCode::ExtensionNotFound), ("../x", "y", ErrorCode::ExtensionNotFound)]
-    {
-        let error = desk.tasks.call_program(owner, extension, program, input(&json!(1))).await.unwrap_err();
+    for (extension, program, code) in [
+        ("echo", "nothing", ErrorCode::ProgramNotFound),
+        ("nothing", "echo", ErrorCode::ExtensionNotFound),
+        ("../x", "y", ErrorCode::ExtensionNotFound),
+    ] {
+        let error = desk
+            .tasks
+            .call_program(owner, extension, program, input(&json!(1)))
+            .await
+            .unwrap_err();
         assert_eq!(error.code(), code);
     }
     let viewer = desk.world.principal(Role::Viewer).await;
-    let refused = desk.tasks.call_program(&viewer, "echo", "echo", input(&json!(1))).await.unwrap_err();
+    let refused = desk
+        .tasks
+        .call_program(&viewer, "echo", "echo", input(&json!(1)))
+        .await
+        .unwrap_err();
     assert_eq!(refused.code(), ErrorCode::Forbidden);
 }
 
@@ -107,12 +133,21 @@ async fn a_changed_task_and_a_disabled_extension_are_felt_at_once() {
     let owner = &desk.world.owner;
     desk.task("t", "echo", "echo", any()).await;
     execute(&desk, "t", json!("a")).await.unwrap();
-    let program = oriel_model::task::ProgramRef { extension: "echo".parse().unwrap(), name: "upper".parse().unwrap() };
-    let change = oriel_tasks::TaskChange { program: Some(program), ..Default::default() };
+    let program = oriel_model::task::ProgramRef {
+        extension: "echo".parse().unwrap(),
+        name: "upper".parse().unwrap(),
+    };
+    let change = oriel_tasks::TaskChange {
+        program: Some(program),
+        ..Default::default()
+    };
     desk.tasks.update(owner, "t", change, None).await.unwrap();
     assert_eq!(execute(&desk, "t", json!("a")).await.unwrap().output.get(), "\"A\"");
     desk.world.extensions.set_enabled(owner, "echo", false, None).await.unwrap();
-    assert_eq!(execute(&desk, "t", json!("a")).await.unwrap_err().code(), ErrorCode::ExtensionDisabled);
+    assert_eq!(
+        execute(&desk, "t", json!("a")).await.unwrap_err().code(),
+        ErrorCode::ExtensionDisabled
+    );
     desk.tasks.delete(owner, "t", None).await.unwrap();
     assert_eq!(execute(&desk, "t", json!("a")).await.unwrap_err().code(), ErrorCode::TaskNotFound);
 }
@@ -152,7 +187,14 @@ async fn an_execution_that_cannot_be_recorded_does_not_count() {
     desk.task("t", "echo", "echo", any()).await;
     assert_eq!(execute(&desk, "t", json!(1)).await.unwrap_err().code(), ErrorCode::StoreFull);
 
-    let unrecorded = Desk::with(TasksOptions { recording: false, ..TasksOptions::default() }, full).await;
+    let unrecorded = Desk::with(
+        TasksOptions {
+            recording: false,
+            ..TasksOptions::default()
+        },
+        full,
+    )
+    .await;
     unrecorded.task("t", "echo", "echo", any()).await;
     assert_eq!(execute(&unrecorded, "t", json!(1)).await.unwrap().output.get(), "1");
 }

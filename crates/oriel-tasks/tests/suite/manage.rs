@@ -37,7 +37,11 @@ impl Desk {
 
     /// A task on a program, with schemas.
     pub async fn task(&self, name: &str, extension: &str, program: &str, schemas: (Value, Value)) -> Task {
-        let new = NewTask { input_schema: Some(schemas.0), output_schema: Some(schemas.1), ..new(name, extension, program) };
+        let new = NewTask {
+            input_schema: Some(schemas.0),
+            output_schema: Some(schemas.1),
+            ..new(name, extension, program)
+        };
         self.tasks.create(&self.world.owner, new).await.unwrap()
     }
 }
@@ -48,7 +52,10 @@ pub fn new(name: &str, extension: &str, program: &str) -> NewTask {
         description: String::new(),
         input_schema: None,
         output_schema: None,
-        program: ProgramRef { extension: extension.parse().unwrap(), name: program.parse().unwrap() },
+        program: ProgramRef {
+            extension: extension.parse().unwrap(),
+            name: program.parse().unwrap(),
+        },
     }
 }
 
@@ -66,15 +73,21 @@ async fn a_task_is_found_by_id_and_by_name_until_it_is_deleted() {
     let twice = tasks.create(owner, new("flights.classify", "echo", "upper")).await.unwrap_err();
     assert_eq!(twice.code(), ErrorCode::TaskExists);
 
-    let change = TaskChange { description: Some("For people.".to_owned()), ..TaskChange::default() };
+    let change = TaskChange {
+        description: Some("For people.".to_owned()),
+        ..TaskChange::default()
+    };
     let changed = tasks.update(owner, "flights.classify", change.clone(), Some(1)).await.unwrap();
     assert_eq!((changed.revision, changed.description.as_str()), (2, "For people."));
     let stale = tasks.update(owner, "flights.classify", change, Some(1)).await.unwrap_err();
     assert_eq!(stale.code(), ErrorCode::PreconditionFailed);
 
     tasks.delete(owner, &task.id.to_string(), None).await.unwrap();
-    assert_eq!(tasks.get(owner, "flights.classify").await.unwrap_err().code(), ErrorCode::TaskNotFound);
-    assert_eq!(desk.world.audited().await[5..], ["task.create", "task.update", "task.delete"]);
+    assert_eq!(
+        tasks.get(owner, "flights.classify").await.unwrap_err().code(),
+        ErrorCode::TaskNotFound
+    );
+    assert_eq!(desk.world.audited().await[4..], ["task.create", "task.update", "task.delete"]);
 }
 
 #[tokio::test]
@@ -84,12 +97,18 @@ async fn other_tenants_and_lesser_roles() {
     let stranger = &desk.world.stranger;
     for name in ["mine", &task.id.to_string()] {
         assert_eq!(desk.tasks.get(stranger, name).await.unwrap_err().code(), ErrorCode::TaskNotFound);
-        assert_eq!(desk.tasks.delete(stranger, name, None).await.unwrap_err().code(), ErrorCode::TaskNotFound);
+        assert_eq!(
+            desk.tasks.delete(stranger, name, None).await.unwrap_err().code(),
+            ErrorCode::TaskNotFound
+        );
     }
     assert!(desk.tasks.list(stranger, PageRequest::first()).await.unwrap().items.is_empty());
     let viewer = desk.world.principal(Role::Viewer).await;
     assert!(desk.tasks.get(&viewer, "mine").await.is_ok());
-    assert_eq!(desk.tasks.delete(&viewer, "mine", None).await.unwrap_err().code(), ErrorCode::Forbidden);
+    assert_eq!(
+        desk.tasks.delete(&viewer, "mine", None).await.unwrap_err().code(),
+        ErrorCode::Forbidden
+    );
 }
 
 #[tokio::test]
@@ -101,10 +120,20 @@ async fn what_cannot_be_a_task_is_refused() {
     };
     check(new("a", "nothing", "echo"), ErrorCode::ExtensionNotFound).await;
     check(new("a", "echo", "nothing"), ErrorCode::ProgramNotFound).await;
-    let schema = |schema| NewTask { input_schema: Some(schema), ..new("a", "echo", "echo") };
+    let schema = |schema| NewTask {
+        input_schema: Some(schema),
+        ..new("a", "echo", "echo")
+    };
     check(schema(json!({"type": "integr"})), ErrorCode::SchemaInvalid).await;
     check(schema(json!({"$ref": "https://example.com/schema.json"})), ErrorCode::SchemaInvalid).await;
     check(schema(json!(7)), ErrorCode::SchemaInvalid).await;
-    check(NewTask { description: "x".repeat(2_001), ..new("a", "echo", "echo") }, ErrorCode::RequestInvalid).await;
+    check(
+        NewTask {
+            description: "x".repeat(2_001),
+            ..new("a", "echo", "echo")
+        },
+        ErrorCode::RequestInvalid,
+    )
+    .await;
     assert!(desk.tasks.list(owner, PageRequest::first()).await.unwrap().items.is_empty());
 }

@@ -47,27 +47,105 @@ async fn pages_are_whole_newest_first_and_narrowed_by_filters() {
     }
     let check = async |filter: ExecutionFilter, count: usize| assert_eq!(read(&desk, &filter, 30).await.len(), count, "{filter:?}");
     let all = read(&desk, &ExecutionFilter::default(), 1_000).await;
-    check(ExecutionFilter { task: Some("even".to_owned()), ..Default::default() }, 100).await;
-    check(ExecutionFilter { task: Some(even.id.to_string()), ..Default::default() }, 100).await;
-    check(ExecutionFilter { extension: Some("hostile".to_owned()), ..Default::default() }, 100).await;
-    check(ExecutionFilter { status: Some(ExecutionStatus::Failed), ..Default::default() }, 100).await;
-    check(ExecutionFilter { task: Some("even".to_owned()), status: Some(ExecutionStatus::Failed), ..Default::default() }, 0).await;
-    check(ExecutionFilter { to: Some(all[199].started_at), ..Default::default() }, 0).await;
-    check(ExecutionFilter { from: Some(all[199].started_at), ..Default::default() }, 200).await;
+    check(
+        ExecutionFilter {
+            task: Some("even".to_owned()),
+            ..Default::default()
+        },
+        100,
+    )
+    .await;
+    check(
+        ExecutionFilter {
+            task: Some(even.id.to_string()),
+            ..Default::default()
+        },
+        100,
+    )
+    .await;
+    check(
+        ExecutionFilter {
+            extension: Some("hostile".to_owned()),
+            ..Default::default()
+        },
+        100,
+    )
+    .await;
+    check(
+        ExecutionFilter {
+            status: Some(ExecutionStatus::Failed),
+            ..Default::default()
+        },
+        100,
+    )
+    .await;
+    check(
+        ExecutionFilter {
+            task: Some("even".to_owned()),
+            status: Some(ExecutionStatus::Failed),
+            ..Default::default()
+        },
+        0,
+    )
+    .await;
+    check(
+        ExecutionFilter {
+            to: Some(all[199].started_at),
+            ..Default::default()
+        },
+        0,
+    )
+    .await;
+    check(
+        ExecutionFilter {
+            from: Some(all[199].started_at),
+            ..Default::default()
+        },
+        200,
+    )
+    .await;
 
-    let foreign = desk.tasks.executions(owner, &ExecutionFilter::default(), PageRequest { limit: 1, cursor: Some("garbage".to_owned()) }).await;
+    let foreign = desk
+        .tasks
+        .executions(
+            owner,
+            &ExecutionFilter::default(),
+            PageRequest {
+                limit: 1,
+                cursor: Some("garbage".to_owned()),
+            },
+        )
+        .await;
     assert_eq!(foreign.unwrap_err().code(), ErrorCode::RequestCursor);
-    let stranger = desk.tasks.execution(&desk.world.stranger, &all[0].id.to_string()).await.unwrap_err();
+    let stranger = desk
+        .tasks
+        .execution(&desk.world.stranger, &all[0].id.to_string())
+        .await
+        .unwrap_err();
     assert_eq!(stranger.code(), ErrorCode::ExecutionNotFound);
-    let nobody = ExecutionFilter { task: Some("nothing".to_owned()), ..Default::default() };
-    assert_eq!(desk.tasks.executions(owner, &nobody, PageRequest::first()).await.unwrap_err().code(), ErrorCode::TaskNotFound);
+    let nobody = ExecutionFilter {
+        task: Some("nothing".to_owned()),
+        ..Default::default()
+    };
+    assert_eq!(
+        desk.tasks
+            .executions(owner, &nobody, PageRequest::first())
+            .await
+            .unwrap_err()
+            .code(),
+        ErrorCode::TaskNotFound
+    );
     let viewer = desk.world.principal(Role::Viewer).await;
     assert!(desk.tasks.execution(&viewer, &all[0].id.to_string()).await.is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn old_records_are_forgotten_and_young_ones_stay() {
-    let options = TasksOptions { keep_executions: Duration::ZERO, keep_batches: Duration::ZERO, ..TasksOptions::default() };
+    let options = TasksOptions {
+        keep_executions: Duration::ZERO,
+        keep_batches: Duration::ZERO,
+        ..TasksOptions::default()
+    };
     let desk = Desk::with(options, |stores| stores).await;
     desk.task("t", "echo", "echo", any()).await;
     let executed = desk.tasks.execute(&desk.world.owner, "t", input(&json!(1))).await.unwrap();

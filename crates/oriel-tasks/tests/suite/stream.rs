@@ -11,7 +11,11 @@ use crate::batch::item;
 use crate::manage::{Desk, any};
 
 fn request(task: &str) -> StreamRequest {
-    StreamRequest { task: task.to_owned(), max_concurrency: 4, traceparent: None }
+    StreamRequest {
+        task: task.to_owned(),
+        max_concurrency: 4,
+        traceparent: None,
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -21,7 +25,16 @@ async fn every_item_is_answered_once_and_recorded() {
     let mut run = desk.tasks.stream(&desk.world.owner, request("t")).await.unwrap();
     let feeding = tokio::spawn(async move {
         for n in 0..3_000 {
-            let line = if n == 1_000 { Err((n.to_string(), Fault::Malformed { reason: "no JSON".to_owned() })) } else { Ok(item(n, &json!(n))) };
+            let line = if n == 1_000 {
+                Err((
+                    n.to_string(),
+                    Fault::Malformed {
+                        reason: "no JSON".to_owned(),
+                    },
+                ))
+            } else {
+                Ok(item(n, &json!(n)))
+            };
             run.items.send(line).await.unwrap();
         }
     });
@@ -36,7 +49,10 @@ async fn every_item_is_answered_once_and_recorded() {
     feeding.await.unwrap();
     assert_eq!(seen.len(), 3_000);
     let filter = ExecutionFilter::default();
-    let page = PageRequest { limit: 1_000, cursor: None };
+    let page = PageRequest {
+        limit: 1_000,
+        cursor: None,
+    };
     let found = desk.tasks.executions(&desk.world.owner, &filter, page).await.unwrap();
     assert_eq!(found.items.len(), 1_000);
     assert!(found.next_cursor.is_some());
@@ -49,7 +65,10 @@ async fn a_slow_reader_slows_the_sender() {
     let run = desk.tasks.stream(&desk.world.owner, request("t")).await.unwrap();
     let mut accepted = 0;
     // Nobody reads results: after a bounded number of items the sender has to wait.
-    while tokio::time::timeout(std::time::Duration::from_millis(500), run.items.send(Ok(item(accepted, &json!(1))))).await.is_ok() {
+    while tokio::time::timeout(std::time::Duration::from_millis(500), run.items.send(Ok(item(accepted, &json!(1)))))
+        .await
+        .is_ok()
+    {
         accepted += 1;
         assert!(accepted < 100_000, "nothing bounds the stream");
     }
