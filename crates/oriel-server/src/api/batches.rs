@@ -77,8 +77,8 @@ pub(crate) struct ProgressShape {
     id: BatchId,
     task_id: TaskId,
     /// `interrupted`: the server died while it ran; what was recorded until then is in the executions.
-    #[schema(inline)]
-    state: StateShape,
+    #[schema(pattern = "^(running|completed|stopped|interrupted)$", example = "completed")]
+    state: String,
     /// Items in it.
     total_items: u64,
     /// Items that answered so far.
@@ -88,16 +88,6 @@ pub(crate) struct ProgressShape {
     started_at: Timestamp,
     /// When it ended.
     finished_at: Option<Timestamp>,
-}
-
-#[derive(Debug, ToSchema)]
-#[schema(rename_all = "lowercase")]
-#[expect(dead_code, reason = "describes the store's own type")]
-pub(crate) enum StateShape {
-    Running,
-    Completed,
-    Stopped,
-    Interrupted,
 }
 
 /// Execute many items

@@ -13,7 +13,7 @@ async fn a_request_without_a_valid_key_is_refused() {
         reply.problem("access.unauthenticated");
         assert!(reply.header("www-authenticate").starts_with("Bearer"), "{reply:?}");
     }
-    let basic = host.request(Method::GET, "/api/v1/me").basic_auth("a", Some("b"));
+    let basic = host.anonymous(Method::GET, "/api/v1/me").basic_auth("a", Some("b"));
     assert_eq!(host.send(basic).await.status, 401);
     assert_eq!(host.get("/api/v1/me").await.ok()["role"], "owner");
 }

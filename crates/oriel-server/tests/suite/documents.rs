@@ -61,7 +61,8 @@ fn find_references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
 
 #[tokio::test]
 async fn health_metrics_and_pages_need_no_key() {
-    let host = Host::start().await.with_key("");
+    let server = Host::start().await;
+    let host = server.with_key("");
     let health = host.get("/api/v1/health").await.ok();
     assert_eq!(
         (&health["status"], &health["live"], &health["ready"]),

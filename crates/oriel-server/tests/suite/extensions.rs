@@ -66,7 +66,7 @@ async fn permissions_wait_for_consent() {
     let waiting = host.upload("/api/v1/extensions", hostile(&["echo"])).await.ok();
     assert_eq!(
         (&waiting["state"], &waiting["wants"]),
-        (&json!("pending-consent"), &json!(["key_value"]))
+        (&json!("pending-consent"), &json!(["key_value", "network example.com"]))
     );
     let call = "/api/v1/extensions/hostile/programs/echo/call";
     host.post(call, json!({"input": 1})).await.problem("extension.consent_required");

@@ -97,6 +97,11 @@ impl Host {
         self.client.request(method, format!("{}{path}", self.base)).bearer_auth(&self.key)
     }
 
+    /// A request without a key.
+    pub(crate) fn anonymous(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.base))
+    }
+
     /// Sends a request and checks the reply against the document.
     #[track_caller]
     pub(crate) fn send(&self, request: reqwest::RequestBuilder) -> impl Future<Output = Reply> + use<> {
@@ -193,7 +198,7 @@ pub(crate) fn echo(version: &str) -> Vec<u8> {
 /// A package of the guest `hostile` with these programs.
 pub(crate) fn hostile(offered: &[&str]) -> Vec<u8> {
     let more = "lifecycle = true\n";
-    let limits = "\n[permissions]\nkey_value = true\n[limits]\ntimeout = \"300ms\"\nmemory = \"32MiB\"\n";
+    let limits = "\n[permissions]\nkey_value = true\nnetwork = [\"example.com\"]\n[limits]\ntimeout = \"300ms\"\nmemory = \"32MiB\"\n";
     package(
         "hostile",
         &format!(
@@ -270,7 +275,13 @@ pub(crate) fn check(method: &Method, path: &str, reply: &Reply) {
         known,
         "schema",
     ]
-    .map(|part| part.replace('~', "~0").replace('/', "~1"))
+    .map(|part| {
+        part.replace('~', "~0")
+            .replace('/', "~1")
+            .replace('{', "%7B")
+            .replace('}', "%7D")
+            .replace(' ', "%20")
+    })
     .join("/");
     let body: Value = serde_json::from_str(&reply.text).unwrap();
     let mut schema = document.clone();

@@ -204,7 +204,7 @@ async fn connections_that_stall_or_speak_nonsense_are_ended() {
     let answer = tokio::task::block_in_place(|| raw(&host, head.as_bytes()));
     assert!(answer.contains("408") && answer.contains("request.timeout"), "{answer}");
     let answer = tokio::task::block_in_place(|| raw(&host, b"\x16\x03\x01 this is not HTTP\r\n\r\n"));
-    assert!(answer.contains("400"), "{answer}");
+    assert!(answer.is_empty() || answer.contains("400"), "{answer}");
     let long = format!("GET / HTTP/1.1\r\nHost: x\r\nX-Long: {}\r\n\r\n", "x".repeat(200_000));
     let answer = tokio::task::block_in_place(|| raw(&host, long.as_bytes()));
     assert!(answer.is_empty() || answer.contains("431"), "{answer}");
@@ -213,7 +213,8 @@ async fn connections_that_stall_or_speak_nonsense_are_ended() {
 
 #[tokio::test]
 async fn unauthenticated_bodies_are_not_read() {
-    let host = Host::start().await.with_key("oriel_wrong");
+    let server = Host::start().await;
+    let host = server.with_key("oriel_wrong");
     let endless = futures::stream::pending::<Result<Vec<u8>, std::io::Error>>();
     let request = host
         .request(Method::POST, "/api/v1/extensions")
