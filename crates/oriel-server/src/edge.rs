@@ -99,7 +99,7 @@ impl Edge {
             Found::OtherMethods(allow) => {
                 let mut problem = Problem::bare(ErrorCode::RequestMethod);
                 problem.detail = format!("`{}` is not one of {}", request.method(), allow.to_str().unwrap_or_default());
-                problem.allow = Some(allow.clone());
+                problem.allow = Some(Box::new(allow.clone()));
                 (None, problem.write(id.to_str().unwrap_or_default()))
             }
             Found::Nothing => {

@@ -301,7 +301,7 @@ pub(crate) fn tagged(headers: &HeaderMap, revision: u64, value: &impl serde::Ser
 pub(crate) fn json(status: http::StatusCode, value: &impl serde::Serialize) -> Result<Response, Problem> {
     let body = serde_json::to_vec(value).map_err(|error| {
         let mut problem = Problem::bare(ErrorCode::Internal);
-        problem.cause = Some(error.to_string());
+        problem.cause = Some(error.to_string().into());
         problem
     })?;
     Ok(json_bytes(status, body))

@@ -21,13 +21,13 @@ pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
 pub(crate) struct Problem {
     pub code: ErrorCode,
     pub detail: String,
-    pub errors: Option<Value>,
+    pub errors: Option<Box<Value>>,
     /// Methods of the path, for `Allow`.
-    pub allow: Option<HeaderValue>,
+    pub allow: Option<Box<HeaderValue>>,
     /// The execution that failed.
     pub execution: Option<ExecutionId>,
     /// The whole chain of errors, for the log only.
-    pub cause: Option<String>,
+    pub cause: Option<Box<str>>,
 }
 
 /// What is sent.
@@ -109,7 +109,7 @@ impl Problem {
     /// The bytes of the body.
     pub(crate) fn body(&self, request_id: &str) -> Bytes {
         let code = self.code;
-        let errors = self.errors.clone().and_then(|errors| serde_json::from_value(errors).ok());
+        let errors = self.errors.clone().and_then(|errors| serde_json::from_value(*errors).ok());
         let body = ProblemBody {
             kind: format!("/docs/errors/{code}"),
             title: code.title(),
@@ -139,7 +139,7 @@ impl Problem {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"oriel\""));
         }
         if let Some(allow) = &self.allow {
-            headers.insert(header::ALLOW, allow.clone());
+            headers.insert(header::ALLOW, (**allow).clone());
         }
         response
     }
@@ -168,8 +168,8 @@ impl<E: Coded> From<E> for Problem {
             error.to_string()
         };
         Self {
-            errors: error.places(),
-            cause: Some(chain),
+            errors: error.places().map(Box::new),
+            cause: Some(chain.into()),
             ..Self::new(code, detail)
         }
     }

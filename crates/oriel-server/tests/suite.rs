@@ -1,5 +1,6 @@
 //! Drives real servers over HTTP: real stores, real sandbox, real guests. Every reply is checked against the OpenAPI
 //! document (`suite/host.rs`).
+#![expect(clippy::unwrap_used, reason = "in tests a panic is the way to fail")]
 
 mod suite {
     mod access;

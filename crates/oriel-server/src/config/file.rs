@@ -43,7 +43,7 @@ struct Found<'a> {
 
 impl Found<'_> {
     fn table(&mut self, prefix: &str, table: &DeTable<'_>) {
-        for (name, value) in table.iter() {
+        for (name, value) in table {
             let key = format!("{prefix}{}", name.get_ref());
             let (line, column) = place(self.text, name.span().start);
             if self.settings.iter().any(|setting| setting.key == key && key != super::CONFIG) {

@@ -184,7 +184,7 @@ async fn a_batch_can_come_as_lines_and_can_stop_early() {
         lines
             .iter()
             .enumerate()
-            .all(|(n, line)| line["id"] == n.to_string() && line["outputData"]["n"] == n)
+            .all(|(n, line)| line["id"].as_str() == Some(&n.to_string()) && line["outputData"]["n"] == n)
     );
 
     let items: Vec<Value> = (0..500).map(|n| json!({"id": n.to_string(), "input": "internal"})).collect();

@@ -146,7 +146,7 @@ async fn logs_are_listed_and_followed() {
     assert_eq!(events.headers()["content-type"], "text/event-stream");
     let mut text = String::new();
     while text.matches("event: log").count() < 3 {
-        text.push_str(&String::from_utf8(events.chunk().await.unwrap().unwrap().to_vec()).unwrap());
+        text.push_str(std::str::from_utf8(&events.chunk().await.unwrap().unwrap()).unwrap());
     }
     drop(events);
     let listed = host.get("/api/v1/extensions/hostile/logs?limit=2&after=0").await.ok();
