@@ -46,7 +46,7 @@ pub(crate) struct UpgradeQuery {
 /// What is consented to.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(example = json!({"permissions": {"key_value": true, "network": ["api.github.com"]}}))]
+#[schema(example = json!({"permissions": {"keyValue": true, "network": ["api.github.com"]}}))]
 pub(crate) struct ConsentBody {
     /// The permissions to grant; without them, all that the waiting release asks for.
     permissions: Option<Permissions>,

@@ -75,7 +75,7 @@ async fn permissions_wait_for_consent() {
         .await
         .ok();
     assert_eq!(
-        (&granted["state"], &granted["grant"]["key_value"]),
+        (&granted["state"], &granted["grant"]["keyValue"]),
         (&json!("enabled"), &json!(true))
     );
     host.post(call, json!({"input": 1})).await.ok();
