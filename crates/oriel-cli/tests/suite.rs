@@ -1,4 +1,5 @@
 //! The real binary against a real server: what people type, and what they see.
+#![expect(clippy::unwrap_used, reason = "in tests a panic is the way to fail")]
 
 mod suite {
     mod author;

@@ -328,7 +328,7 @@ impl Config {
 }
 
 /// Variables of the same prefix that clients and test tools read.
-const CLIENT_VARIABLES: [&str; 3] = ["ORIEL_URL", "ORIEL_API_KEY", "ORIEL_PROFILE"];
+const CLIENT_VARIABLES: [&str; 4] = ["ORIEL_URL", "ORIEL_API_KEY", "ORIEL_PROFILE", "ORIEL_TOOLCHAINS"];
 
 fn read(path: &Path) -> Result<String, ConfigError> {
     std::fs::read_to_string(path).map_err(|source| ConfigError::Read {

@@ -3,6 +3,7 @@
 //! Traces are exported by OTLP when the standard environment variables say where
 //! (`OTEL_EXPORTER_OTLP_ENDPOINT`, …); otherwise no span is made and a request pays one atomic load for the question.
 
+use std::io::IsTerminal as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::{HeaderMap, HeaderValue};
@@ -36,7 +37,8 @@ impl Telemetry {
     pub fn init(config: &Config) -> Result<Self, ServerError> {
         let invalid = |reason: String| ServerError::Telemetry { reason };
         let filter = EnvFilter::try_new(&config.log_level).map_err(|error| invalid(format!("`log_level`: {error}")))?;
-        let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+        let painted = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(painted);
         let lines = match config.log_format {
             LogFormat::Text => lines.with_target(true).boxed(),
             LogFormat::Json => lines.json().flatten_event(true).boxed(),

@@ -3,9 +3,11 @@
 use std::sync::LazyLock;
 
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
+use oriel_model::ErrorCode;
 use oriel_server::config::{Config, Setting, settings};
 use oriel_server::{Server, Telemetry};
 use serde_json::json;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::context::Context;
 use crate::error::{Failure, Result};
@@ -75,6 +77,8 @@ pub(crate) async fn run(context: &Context, args: ServeArgs) -> Result<()> {
     let config = Config::load(args.flags).map_err(|error| Failure::of(&error))?;
     let telemetry = Telemetry::init(&config).map_err(|error| Failure::of(&error))?;
     let server = Server::start(config).await.map_err(|error| Failure::of(&error))?;
+    // Minded before anybody knows the address: whoever stops the server at once must find it ready to drain.
+    let mut stop = Signals::new()?;
     let ui = &context.ui;
     let address = format!("http://{}", server.addr());
     let key = server.bootstrap_key().map(str::to_owned);
@@ -91,8 +95,36 @@ pub(crate) async fn run(context: &Context, args: ServeArgs) -> Result<()> {
             ui.line(&format!("Keep it: export ORIEL_API_KEY={key}"))?;
         }
     }
-    server.wait().await.map_err(|error| Failure::of(&error))?;
+    stop.next().await;
+    // Who asks a second time does not want to wait for the drain.
+    tokio::select! {
+        () = server.shutdown() => {}
+        () = stop.next() => {}
+    }
     // The exporter blocks until its last traces are sent.
     let _ = tokio::task::spawn_blocking(move || telemetry.shutdown()).await;
     Ok(())
+}
+
+/// SIGTERM and Ctrl-C.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self> {
+        let minded = |kind| signal(kind).map_err(|error| Failure::new(ErrorCode::Internal, format!("signals cannot be minded: {error}")));
+        Ok(Self {
+            terminate: minded(SignalKind::terminate())?,
+            interrupt: minded(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
