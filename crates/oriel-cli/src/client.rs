@@ -142,7 +142,7 @@ pub(crate) struct Call<'a> {
 
 impl Call<'_> {
     /// Adds a query parameter.
-    pub(crate) fn query(mut self, name: &str, value: impl ToString) -> Self {
+    pub(crate) fn query(mut self, name: &str, value: impl std::fmt::Display) -> Self {
         self.url.query_pairs_mut().append_pair(name, &value.to_string());
         self
     }

@@ -46,7 +46,7 @@ pub(crate) fn run(context: &Context, command: &ProfileCommand) -> Result<()> {
     let mut profiles = Profiles::load(&path)?;
     let ui = &context.ui;
     match command {
-        ProfileCommand::List => return list(ui, &profiles),
+        ProfileCommand::List => list(ui, &profiles),
         ProfileCommand::Set(args) => {
             set(context, &mut profiles, &args.name)?;
             profiles.save(&path)?;
