@@ -53,9 +53,9 @@ pub(crate) async fn run(context: &Context, args: &TestArgs) -> Result<()> {
     }
     let (line, document) = summary(ui, &results, begun.elapsed());
     if ui.json() {
-        ui.document(&document)?
+        ui.document(&document)?;
     } else {
-        ui.line(&line)?
+        ui.line(&line)?;
     }
     let failed = results.iter().filter(|(_, outcome)| !outcome.problems.is_empty()).count();
     if failed == 0 {
