@@ -59,9 +59,9 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "demo",
-        options: &["--data"],
-        about: "with --data: fetch the demo's data and turn it into batches",
-        run: |_| demo::demo(),
+        options: &["--once", "--data"],
+        about: "run the examples on real data, until Ctrl-C; --once: then end; --data: only fetch the data",
+        run: demo::demo,
     },
     Command {
         name: "bench",
@@ -81,7 +81,7 @@ fn usage() -> String {
     let mut text = "usage: cargo xtask COMMAND\n".to_owned();
     for command in COMMANDS {
         let call = [&[command.name], command.options].concat().join(" ");
-        text.push_str(&format!("\n  {call:<16} {}", command.about));
+        text.push_str(&format!("\n  {call:<20} {}", command.about));
     }
     text
 }
@@ -131,6 +131,7 @@ mod tests {
         };
         check(&["tidy"], Ok("tidy"));
         check(&["codegen", "--check"], Ok("codegen"));
+        check(&["demo", "--once"], Ok("demo"));
         check(&[], Err("no command given"));
         check(&["tody"], Err("there is no command `tody`"));
         check(&["tidy", "--check"], Err("does not take `--check`"));

@@ -22,13 +22,21 @@ const NODE: u32 = 20;
 /// Names what is missing and cannot be installed.
 pub(crate) fn setup() -> Result<()> {
     ui::step("setup");
-    rust()?;
-    node()?;
-    python()?;
+    languages()?;
     python_tools()?;
     postgres()?;
     ui::line("setup: everything is there");
     Ok(())
+}
+
+/// What building Oriel and extensions in every language needs, without the tools of the tests.
+///
+/// # Errors
+/// Names what is missing and cannot be installed.
+pub(crate) fn languages() -> Result<()> {
+    rust()?;
+    node()?;
+    python()
 }
 
 fn rust() -> Result<()> {

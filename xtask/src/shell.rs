@@ -34,6 +34,13 @@ pub(crate) fn cargo() -> Run {
     run
 }
 
+/// A program of our own at `path`, shown by its `name`.
+pub(crate) fn own(path: &Path, name: &str) -> Run {
+    let mut run = run(path);
+    run.shown = name.to_owned();
+    run
+}
+
 impl Run {
     /// Adds arguments.
     pub(crate) fn args<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
@@ -54,6 +61,12 @@ impl Run {
     /// Sets an environment variable.
     pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.command.env(name, value);
+        self
+    }
+
+    /// Hides an environment variable of ours from it.
+    pub(crate) fn without_env(mut self, name: &str) -> Self {
+        self.command.env_remove(name);
         self
     }
 

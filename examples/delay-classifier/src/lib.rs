@@ -5,11 +5,14 @@ use serde::{Deserialize, Serialize};
 
 #[derive(Deserialize)]
 struct Flight {
-    date: When,
+    /// One of `date` and `time` is there: the schema says so.
+    date: Option<When>,
+    /// Hours since midnight.
+    time: Option<f64>,
     delay: f64,
     distance: f64,
-    origin: String,
-    destination: String,
+    origin: Option<String>,
+    destination: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -42,8 +45,18 @@ impl When {
     }
 }
 
+impl Flight {
+    fn hour(&self) -> Result<u8, Error> {
+        match (&self.date, self.time) {
+            (Some(date), _) => date.hour(),
+            (None, Some(time)) => Ok(time as u8),
+            (None, None) => Err(Error::invalid_input("a flight needs `date` or `time`")),
+        }
+    }
+}
+
 fn classify(flight: Flight) -> Result<Verdict, Error> {
-    let hour = flight.date.hour()?;
+    let hour = flight.hour()?;
     // Delays pile up over the day and shrink a little on long legs, where time can be made up.
     let build_up = f64::from(hour.saturating_sub(6).min(14)) * 0.9;
     let expected = (4.0 + build_up - flight.distance / 500.0).max(0.0);
@@ -65,7 +78,7 @@ fn classify(flight: Flight) -> Result<Verdict, Error> {
     flag(flight.distance >= 1_500.0, "long-haul");
     flag(!(6..22).contains(&hour), "night");
     flag((16..20).contains(&hour), "peak");
-    flag(flight.origin == flight.destination, "same-airport");
+    flag(flight.origin.is_some() && flight.origin == flight.destination, "same-airport");
     flag(flight.delay >= 15.0 && excess < flight.distance / 60.0, "recoverable");
     Ok(Verdict { class, expected: round(expected), excess: round(excess), flags })
 }

@@ -1,4 +1,4 @@
-//! From two npm packages to two NDJSON files.
+//! From two npm packages to three NDJSON files.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -7,18 +7,57 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::setup;
 use crate::shell::run;
+use crate::{setup, table, ui, workspace};
 
 /// How many flights the demo classifies.
 const FLIGHTS: usize = 100_000;
 
+/// How many values it normalises.
+const VALUES: usize = 10_000;
+
+/// Everything that the demo is fed with.
+pub(super) struct Data {
+    /// GitHub webhook payloads.
+    pub(super) webhooks: Items,
+    /// Flights.
+    pub(super) flights: Items,
+    /// Texts and numbers.
+    pub(super) values: Items,
+}
+
+impl Data {
+    /// Fetches the packages and writes the files, one `{id, input}` a line, as batches and streams take it.
+    ///
+    /// # Errors
+    /// When the packages cannot be fetched or hold something else than expected.
+    pub(super) fn prepare(directory: &Path) -> Result<Self> {
+        fetch(&workspace::root().join("xtask/data"), directory)?;
+        let data = Self {
+            webhooks: webhooks(directory)?,
+            flights: flights(directory)?,
+            values: values(directory)?,
+        };
+        ui::line(&table::render(&["file", "items", "bytes", "sha256"], &data.rows()));
+        ui::line(&format!("in {}", directory.display()));
+        Ok(data)
+    }
+
+    fn rows(&self) -> Vec<Vec<String>> {
+        let row = |items: &Items| {
+            let name = items.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            vec![name, table::count(items.count), table::count(items.bytes), items.sha256.clone()]
+        };
+        [&self.webhooks, &self.flights, &self.values].map(row).to_vec()
+    }
+}
+
 /// One written file.
-pub(super) struct Batch {
+pub(super) struct Items {
     /// Where it is.
     pub(super) path: PathBuf,
     /// How many lines it has.
-    pub(super) items: usize,
+    pub(super) count: usize,
     /// How long it is.
     pub(super) bytes: usize,
     /// What it holds, so that two runs can be compared.
@@ -29,7 +68,7 @@ pub(super) struct Batch {
 ///
 /// # Errors
 /// When npm fails.
-pub(super) fn fetch(lock: &Path, directory: &Path) -> Result<()> {
+fn fetch(lock: &Path, directory: &Path) -> Result<()> {
     std::fs::create_dir_all(directory)?;
     let current = std::fs::read(lock.join("package-lock.json"))?;
     let done = directory.join("node_modules/.done");
@@ -53,7 +92,7 @@ pub(super) fn fetch(lock: &Path, directory: &Path) -> Result<()> {
 ///
 /// # Errors
 /// When the package has another form than expected.
-pub(super) fn webhooks(directory: &Path) -> Result<Batch> {
+fn webhooks(directory: &Path) -> Result<Items> {
     let package = directory.join("node_modules/@octokit/webhooks-examples");
     let mut editions: Vec<PathBuf> = std::fs::read_dir(&package)?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
     editions.retain(|edition| edition.join("index.json").is_file());
@@ -69,11 +108,12 @@ pub(super) fn webhooks(directory: &Path) -> Result<Batch> {
     lines.write(directory.join("webhooks.ndjson"))
 }
 
-/// Writes the first [`FLIGHTS`] flight records.
+/// Writes [`FLIGHTS`] flight records, spread evenly over the file, which is in the order of the day. They are all
+/// different ones and have delay, distance and time of day; only much smaller files of the package have the airports.
 ///
 /// # Errors
 /// When the package has another form than expected.
-pub(super) fn flights(directory: &Path) -> Result<Batch> {
+fn flights(directory: &Path) -> Result<Items> {
     let all = read(&directory.join("node_modules/vega-datasets/data/flights-200k.json"))?;
     let records = all.as_array().context("the flights are a list")?;
     ensure!(
@@ -82,10 +122,24 @@ pub(super) fn flights(directory: &Path) -> Result<Batch> {
         records.len()
     );
     let mut lines = Lines::default();
-    for (number, record) in records.iter().take(FLIGHTS).enumerate() {
+    for (number, record) in records.iter().step_by(records.len() / FLIGHTS).take(FLIGHTS).enumerate() {
         lines.push(&format!("flight-{number:06}"), record)?;
     }
     lines.write(directory.join("flights.ndjson"))
+}
+
+/// Writes the first [`VALUES`] values of the package's film table: titles, names, dates as `Jun 12 1998`, amounts.
+///
+/// # Errors
+/// When the package has another form than expected.
+fn values(directory: &Path) -> Result<Items> {
+    let films = read(&directory.join("node_modules/vega-datasets/data/movies.json"))?;
+    let mut lines = Lines::default();
+    for (id, input) in value_items(&films).into_iter().take(VALUES) {
+        lines.push(&id, &input)?;
+    }
+    ensure!(lines.items == VALUES, "there are {} values, {VALUES} are needed", lines.items);
+    lines.write(directory.join("values.ndjson"))
 }
 
 fn read(path: &Path) -> Result<Value> {
@@ -105,6 +159,19 @@ fn webhook_items(edition: &str, events: &Value) -> Vec<(String, Value)> {
         .collect()
 }
 
+/// Each text and number of each row, with an id that says where it is from.
+fn value_items(rows: &Value) -> Vec<(String, Value)> {
+    let mut items = Vec::new();
+    for (number, row) in rows.as_array().into_iter().flatten().enumerate() {
+        for (column, value) in row.as_object().into_iter().flatten() {
+            if value.is_string() || value.is_number() {
+                items.push((format!("{number}/{column}"), json!({ "value": value })));
+            }
+        }
+    }
+    items
+}
+
 #[derive(Default)]
 struct Lines {
     text: String,
@@ -118,15 +185,15 @@ impl Lines {
         Ok(())
     }
 
-    fn write(self, path: PathBuf) -> Result<Batch> {
+    fn write(self, path: PathBuf) -> Result<Items> {
         ensure!(self.items > 0, "{} would be empty", path.display());
         std::fs::write(&path, &self.text).with_context(|| format!("could not write {}", path.display()))?;
         let sha256 = Sha256::digest(&self.text)
             .iter()
             .fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
-        Ok(Batch {
+        Ok(Items {
             path,
-            items: self.items,
+            count: self.items,
             bytes: self.text.len(),
             sha256,
         })
@@ -136,6 +203,13 @@ impl Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn texts_and_numbers_become_items() {
+        let rows = json!([{ "Title": "Alien", "Source": null }, { "Title": 300 }]);
+        let expected = [("0/Title", json!({ "value": "Alien" })), ("1/Title", json!({ "value": 300 }))];
+        assert_eq!(value_items(&rows), expected.map(|(id, input)| (id.to_owned(), input)));
+    }
 
     #[test]
     fn each_example_becomes_one_item() {
