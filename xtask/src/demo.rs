@@ -34,6 +34,7 @@ pub(crate) fn demo(options: &[String]) -> Result<()> {
     }
     ui::step("what building needs");
     setup::languages()?;
+    ui::line("Rust, Node and Python are there");
     let binary = build()?;
     let directory = fresh_directory()?;
     let packages = pack(&binary, &directory)?;
@@ -89,7 +90,7 @@ fn pack(binary: &Path, directory: &Path) -> Result<Vec<PathBuf>> {
         let project = format!("examples/{name}");
         oriel::shown(binary, None)
             .args(["pack", &project, "--output"])
-            .args([&package])
+            .args([workspace::short(&package)])
             .directory(&workspace::root())
             .go()?;
         Ok(package)
@@ -101,7 +102,14 @@ fn pack(binary: &Path, directory: &Path) -> Result<Vec<PathBuf>> {
 fn show(server: &Server, oriel: &Oriel, packages: &[PathBuf], data: &Data, directory: &Path) -> Result<Vec<String>> {
     ui::step("install, with what each asks for granted");
     for package in packages {
-        oriel.shown().args(["install"]).args([package]).args(["--grant"]).go()?;
+        let package = workspace::short(package);
+        oriel
+            .shown()
+            .args(["install"])
+            .args([package])
+            .args(["--grant"])
+            .directory(&workspace::root())
+            .go()?;
     }
     ui::step("tasks");
     let batches = Batch::all(data);

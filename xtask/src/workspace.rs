@@ -19,6 +19,11 @@ pub(crate) fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
+/// A path as people write it in the root: without the root, when it lies below it.
+pub(crate) fn short(path: &Path) -> PathBuf {
+    path.strip_prefix(root()).unwrap_or(path).to_owned()
+}
+
 /// One file of the repository, with its path relative to the root.
 #[derive(Debug, Clone)]
 pub(crate) struct SourceFile {

@@ -85,7 +85,8 @@ impl<'a> Batch<'a> {
     /// Sends every item and reads every result.
     pub(super) fn run(&self, oriel: &Oriel, server: &Server, directory: &Path) -> Result<Run> {
         let results = directory.join(format!("{}.results.ndjson", self.extension));
-        let (file, output) = (path(&self.items.path)?, path(&results)?);
+        let (file, output) = (workspace::short(&self.items.path), workspace::short(&results));
+        let (file, output) = (path(&file)?, path(&output)?);
         let args = ["task", "batch", self.extension, file, "--chunk", "10000", "--output", output];
         ui::command(&format!("oriel {}", args.join(" ")));
         server.forget_peak_memory();

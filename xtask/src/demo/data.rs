@@ -39,7 +39,7 @@ impl Data {
             values: values(directory)?,
         };
         ui::line(&table::render(&["file", "items", "bytes", "sha256"], &data.rows()));
-        ui::line(&format!("in {}", directory.display()));
+        ui::line(&format!("in {}", workspace::short(directory).display()));
         Ok(data)
     }
 

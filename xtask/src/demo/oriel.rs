@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
 use crate::shell::{self, Run};
+use crate::workspace;
 
 /// Variables of the caller's that must not steer the demo; where compilers are kept may stay the caller's choice.
 pub(super) fn foreign_variables() -> Vec<String> {
@@ -60,13 +61,13 @@ impl Oriel {
         shown(&self.binary, Some((&self.address, &self.key)))
     }
 
-    /// A quiet command with `--json`: its result, or the server's refusal.
+    /// A quiet command in the repository's root with `--json`: its result, or the server's refusal.
     ///
     /// # Errors
     /// When it cannot be run, or says neither.
     pub(super) fn ask(&self, args: &[&str]) -> Result<Result<Value, Refusal>> {
         let mut command = Command::new(&self.binary);
-        command.args(args).arg("--json").stdin(Stdio::null());
+        command.args(args).arg("--json").current_dir(workspace::root()).stdin(Stdio::null());
         for name in foreign_variables() {
             command.env_remove(name);
         }
