@@ -26,11 +26,12 @@ pub(crate) struct Loaded {
 /// Builds the project in `dir`; says what takes long, and what the compiler warned of.
 pub(crate) async fn build(ui: &Ui, dir: &Path, force: bool) -> Result<BuildReport> {
     let teller = ui.clone();
-    let mut options = BuildOptions::default();
-    options.force = force;
-    options.progress = Some(Arc::new(move |line: &str| {
-        teller.note(&teller.paint_error(Paint::Faint, &clean(line)))
-    }));
+    let progress = Arc::new(move |line: &str| teller.note(&teller.paint_error(Paint::Faint, &clean(line))));
+    let options = BuildOptions {
+        force,
+        progress: Some(progress),
+        ..BuildOptions::default()
+    };
     let dir = dir.to_owned();
     let report = tokio::task::spawn_blocking(move || oriel_author::build(&dir, &options))
         .await

@@ -267,9 +267,9 @@ mod tests {
         .unwrap()
     }
 
-    fn settle(flags: Flags, env: &[(&str, &str)]) -> (String, Option<String>) {
+    fn settle(flags: &Flags, env: &[(&str, &str)]) -> (String, Option<String>) {
         let lookup = |name: &str| env.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
-        let connection = Connection::resolve(&flags, &profiles(), &lookup).unwrap();
+        let connection = Connection::resolve(flags, &profiles(), &lookup).unwrap();
         (connection.server.to_string(), connection.key.map(|key| key.reveal().to_owned()))
     }
 
@@ -282,20 +282,20 @@ mod tests {
         };
         let url = ("ORIEL_URL", "http://env:2");
         assert_eq!(
-            settle(flag(None, None, None), &[]),
+            settle(&flag(None, None, None), &[]),
             ("http://home:1/".into(), Some("k-home".into()))
         );
         assert_eq!(
-            settle(flag(None, None, Some("work")), &[url]),
+            settle(&flag(None, None, Some("work")), &[url]),
             ("https://work/".into(), Some("k-work".into()))
         );
-        assert_eq!(settle(flag(None, None, None), &[url]), ("http://env:2/".into(), None));
+        assert_eq!(settle(&flag(None, None, None), &[url]), ("http://env:2/".into(), None));
         assert_eq!(
-            settle(flag(None, None, None), &[url, ("ORIEL_API_KEY", "k-env")]).1,
+            settle(&flag(None, None, None), &[url, ("ORIEL_API_KEY", "k-env")]).1,
             Some("k-env".into())
         );
         assert_eq!(
-            settle(flag(Some("flag:3"), Some(" k\n"), None), &[url]),
+            settle(&flag(Some("flag:3"), Some(" k\n"), None), &[url]),
             ("http://flag:3/".into(), Some("k".into()))
         );
     }
@@ -306,12 +306,12 @@ mod tests {
             server: Some("http://elsewhere".into()),
             ..Flags::default()
         };
-        assert_eq!(settle(elsewhere, &[]).1, None);
+        assert_eq!(settle(&elsewhere, &[]).1, None);
         let same = Flags {
             server: Some("home:1/api/v1/".into()),
             ..Flags::default()
         };
-        assert_eq!(settle(same, &[]).1, Some("k-home".into()));
+        assert_eq!(settle(&same, &[]).1, Some("k-home".into()));
     }
 
     #[test]

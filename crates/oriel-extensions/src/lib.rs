@@ -66,6 +66,9 @@ impl Default for ExtensionsOptions {
     }
 }
 
+/// A lock for each installation that somebody is changing.
+type Locks = HashMap<(TenantId, ExtensionName), Arc<tokio::sync::Mutex<()>>>;
+
 /// The service. Cheap to clone.
 #[derive(Clone)]
 pub struct Extensions {
@@ -80,7 +83,7 @@ struct Shared {
     clock: Arc<dyn Clock>,
     slots: RwLock<HashMap<TenantId, HashMap<ExtensionName, Arc<dispatch::Slot>>>>,
     /// One lifecycle operation per installation at a time on this node; the revision guards between nodes.
-    busy: Mutex<HashMap<(TenantId, ExtensionName), Arc<tokio::sync::Mutex<()>>>>,
+    busy: Mutex<Locks>,
     logs: logs::LogWriter,
     refusals: refusals::RefusalWriter,
 }

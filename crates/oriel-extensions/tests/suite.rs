@@ -1,4 +1,5 @@
 //! Behaviour of installations and dispatch, with real guests.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 #[path = "suite/config.rs"]
 mod config;

@@ -37,7 +37,8 @@ pub use error::{CallError, SandboxError, SourceError};
 pub use options::{SandboxOptions, SystemClock, SystemResolver};
 pub use pool::{Lease, Pool, PoolSpec, PoolStats};
 pub use ports::{
-    Clock, ComponentSource, Connect, Entry, HostServices, KeyPage, KeyValue, KeyValueError, LogRecord, LogSink, Refusal, RefusalSink, Resolve, Stream,
+    Clock, ComponentSource, Connect, Entry, HostServices, KeyPage, KeyValue, KeyValueError, LogRecord, LogSink, Refusal, RefusalSink,
+    Resolve, Stream,
 };
 pub use sandbox::Sandbox;
 pub use shape::Shape;

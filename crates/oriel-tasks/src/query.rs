@@ -109,7 +109,7 @@ impl Tasks {
                     }
                 })
                 .await?;
-                found.sort_unstable_by(|a, b| b.id.cmp(&a.id));
+                found.sort_unstable_by_key(|execution| std::cmp::Reverse(execution.id));
                 // Compaction may show a record twice while it replaces segments.
                 found.dedup_by(|a, b| a.id == b.id);
                 found.truncate(limit + 1);

@@ -1,4 +1,5 @@
 //! Behaviour of tasks, executions, batches and streams, with real guests.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 #[path = "suite/batch.rs"]
 mod batch;

@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::support::{World, echo, kv, manifest, package};
 
 /// Calls a program the way services do.
-pub async fn call(world: &World, extension: &str, program: &str, input: &str) -> Result<String, ErrorCode> {
+pub(crate) async fn call(world: &World, extension: &str, program: &str, input: &str) -> Result<String, ErrorCode> {
     let owner = &world.owner;
     let handle = world
         .extensions

@@ -12,7 +12,7 @@ use oriel_sandbox::{Sandbox, SandboxOptions};
 use oriel_store::Stores;
 use serde_json::{Value, json};
 
-pub struct World {
+pub(crate) struct World {
     pub access: Access,
     pub extensions: Extensions,
     pub stores: Stores,
@@ -22,11 +22,11 @@ pub struct World {
 }
 
 impl World {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with(ExtensionsOptions::default(), |stores| stores).await
     }
 
-    pub async fn with(options: ExtensionsOptions, change: impl FnOnce(Stores) -> Stores) -> Self {
+    pub(crate) async fn with(options: ExtensionsOptions, change: impl FnOnce(Stores) -> Stores) -> Self {
         let stores = change(oriel_store::memory::stores());
         let clock = Arc::new(SystemClock);
         let access = Access::new(&stores, clock.clone());
@@ -51,7 +51,7 @@ impl World {
     }
 
     /// A principal of the owner's tenant with another role.
-    pub async fn principal(&self, role: Role) -> Arc<Principal> {
+    pub(crate) async fn principal(&self, role: Role) -> Arc<Principal> {
         let key = NewKey {
             name: role.to_string(),
             role,
@@ -62,19 +62,19 @@ impl World {
         self.access.authenticate(&key.secret).await.unwrap()
     }
 
-    pub async fn install(&self, package: Bytes) {
+    pub(crate) async fn install(&self, package: Bytes) {
         self.extensions.install(&self.owner, package, Consent::All).await.unwrap();
     }
 
     /// The actions in the owner's audit log, oldest first.
-    pub async fn audited(&self) -> Vec<String> {
+    pub(crate) async fn audited(&self) -> Vec<String> {
         let entries = self.stores.audit.scan(self.owner.tenant, 1, 1_000).await.unwrap();
         entries.into_iter().map(|entry| entry.action).collect()
     }
 }
 
 /// The manifest of a guest with these programs, as JSON to be changed by tests.
-pub fn manifest(name: &str, version: &str, programs: &[&str]) -> Value {
+pub(crate) fn manifest(name: &str, version: &str, programs: &[&str]) -> Value {
     json!({
         "name": name,
         "version": version,
@@ -87,7 +87,7 @@ pub fn manifest(name: &str, version: &str, programs: &[&str]) -> Value {
 }
 
 /// A package of a guest of `tests/guests` under a manifest.
-pub fn package(guest: &str, manifest: Value) -> Bytes {
+pub(crate) fn package(guest: &str, manifest: Value) -> Bytes {
     let package = oriel_package::Package {
         manifest: serde_json::from_value(manifest).unwrap(),
         component: oriel_test_guests::component(guest),
@@ -98,11 +98,11 @@ pub fn package(guest: &str, manifest: Value) -> Bytes {
     oriel_package::pack(&package).unwrap().bytes.into()
 }
 
-pub fn echo(version: &str) -> Bytes {
+pub(crate) fn echo(version: &str) -> Bytes {
     package("echo", manifest("echo", version, &["echo", "upper"]))
 }
 
-pub fn kv(version: &str) -> Bytes {
+pub(crate) fn kv(version: &str) -> Bytes {
     let mut manifest = manifest("kv", version, &["count", "get", "set"]);
     manifest["permissions"] = json!({ "keyValue": true });
     package("kv", manifest)

@@ -169,7 +169,10 @@ impl Exchange {
         let addresses = timeout_at(connect_by, self.resolve()).await.map_err(|_| Error::DnsTimeout)??;
         if let Some(connector) = &self.options.connector {
             let connecting = connector.connect(self.target.scheme, &self.target.host, &addresses);
-            let stream = timeout_at(connect_by, connecting).await.map_err(|_| Error::ConnectionTimeout)?.map_err(Error::Connect)?;
+            let stream = timeout_at(connect_by, connecting)
+                .await
+                .map_err(|_| Error::ConnectionTimeout)?
+                .map_err(Error::Connect)?;
             return self.send(request, options, permit, stream).await;
         }
         let stream = timeout_at(connect_by, connect(&addresses))

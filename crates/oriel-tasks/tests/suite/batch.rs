@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::execute::FullDisk;
 use crate::manage::{Desk, any};
 
-pub fn item(id: impl ToString, input: &Value) -> Item {
+pub(crate) fn item(id: u32, input: &Value) -> Item {
     Item {
         id: id.to_string(),
         input: RawValue::from_string(input.to_string()).unwrap(),

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::manage::{Desk, any};
 
-pub fn input(value: &Value) -> ExecuteRequest<'static> {
+pub(crate) fn input(value: &Value) -> ExecuteRequest<'static> {
     ExecuteRequest {
         input: RawValue::from_string(value.to_string()).unwrap(),
         timeout: None,
@@ -153,7 +153,7 @@ async fn a_changed_task_and_a_disabled_extension_are_felt_at_once() {
 }
 
 /// A store whose disk is full.
-pub struct FullDisk;
+pub(crate) struct FullDisk;
 
 #[async_trait]
 impl Executions for FullDisk {

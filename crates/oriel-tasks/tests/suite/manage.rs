@@ -13,17 +13,17 @@ use serde_json::{Value, json};
 
 use crate::support::{World, echo, manifest, package};
 
-pub struct Desk {
+pub(crate) struct Desk {
     pub world: World,
     pub tasks: Tasks,
 }
 
 impl Desk {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with(TasksOptions::default(), |stores| stores).await
     }
 
-    pub async fn with(options: TasksOptions, change: impl FnOnce(Stores) -> Stores) -> Self {
+    pub(crate) async fn with(options: TasksOptions, change: impl FnOnce(Stores) -> Stores) -> Self {
         let world = World::with(Default::default(), change).await;
         world.install(echo("1.0.0")).await;
         let programs = ["echo", "garbage", "fail", "trap", "loop", "sleep", "remember", "huge"];
@@ -36,7 +36,7 @@ impl Desk {
     }
 
     /// A task on a program, with schemas.
-    pub async fn task(&self, name: &str, extension: &str, program: &str, schemas: (Value, Value)) -> Task {
+    pub(crate) async fn task(&self, name: &str, extension: &str, program: &str, schemas: (Value, Value)) -> Task {
         let new = NewTask {
             input_schema: Some(schemas.0),
             output_schema: Some(schemas.1),
@@ -46,7 +46,7 @@ impl Desk {
     }
 }
 
-pub fn new(name: &str, extension: &str, program: &str) -> NewTask {
+pub(crate) fn new(name: &str, extension: &str, program: &str) -> NewTask {
     NewTask {
         name: name.parse().unwrap(),
         description: String::new(),
@@ -59,7 +59,7 @@ pub fn new(name: &str, extension: &str, program: &str) -> NewTask {
     }
 }
 
-pub fn any() -> (Value, Value) {
+pub(crate) fn any() -> (Value, Value) {
     (json!(true), json!(true))
 }
 
@@ -115,7 +115,7 @@ async fn other_tenants_and_lesser_roles() {
 async fn what_cannot_be_a_task_is_refused() {
     let desk = Desk::new().await;
     let owner = &desk.world.owner;
-    let mut check = async |new: NewTask, code: ErrorCode| {
+    let check = async |new: NewTask, code: ErrorCode| {
         assert_eq!(desk.tasks.create(owner, new).await.unwrap_err().code(), code);
     };
     check(new("a", "nothing", "echo"), ErrorCode::ExtensionNotFound).await;
