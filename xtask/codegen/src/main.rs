@@ -11,6 +11,7 @@
 mod errors;
 mod files;
 mod manifest;
+mod server;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -25,6 +26,7 @@ fn generated(root: &Path) -> Result<Vec<Generated>> {
     let mut files = errors::pages();
     files.push(errors::contents(&contents)?);
     files.extend(manifest::files());
+    files.extend(server::files());
     Ok(files)
 }
 
