@@ -20,6 +20,11 @@ pub(crate) fn test() -> Result<()> {
     // Not a member of the workspace: it is what authors build with, for another target. As a library it has no lock file.
     let kit = ["test", "--manifest-path", "kits/rust/Cargo.toml", "--target-dir"];
     cargo().args(kit).args([workspace::target().join("kits")]).directory(&root).go()?;
+    ui::step("tests of the JavaScript kit");
+    run("node")
+        .args(["--test", "--test-reporter", "dot"])
+        .directory(&root.join("kits/javascript"))
+        .go()?;
     ui::step("tests of the Python kit");
     run(setup::python_tools()?)
         .args(["-m", "pytest", "-q", "-p", "no:cacheprovider"])

@@ -16,7 +16,7 @@ use oriel_model::manifest::{Engine, Language};
 use oriel_sandbox::{Sandbox, Shape};
 
 use crate::error::{AuthorError, Result};
-use crate::files::replace;
+use crate::files::{make_dir, replace};
 use crate::project::Project;
 use crate::toolchain::Toolchains;
 use crate::{kit, process, world};
@@ -202,8 +202,20 @@ impl Job<'_> {
                 message: "`command` under [build] is empty".to_owned(),
             });
         };
-        let output = process::run(program, Command::new(program).args(arguments).current_dir(self.dir()))?;
+        // A path is meant from the project; a bare name has to be on the search path.
+        let found = if Path::new(program).file_name().is_some_and(|name| name == program.as_str()) {
+            process::find(&[program]).ok_or_else(|| AuthorError::ToolchainMissing {
+                what: format!("`command` under [build] runs `{program}`, which is not on the PATH"),
+                cure: "install it, or name it by its path in the project".to_owned(),
+            })?
+        } else {
+            self.dir().join(program)
+        };
         let component = self.project.component_path();
+        if let Some(folder) = component.parent() {
+            make_dir(folder)?;
+        }
+        let output = process::run(program, Command::new(found).args(arguments).current_dir(self.dir()))?;
         let bytes = fs::read(&component).map_err(|error| AuthorError::Component {
             detail: format!("`{program}` ended well but {} cannot be read: {error}", component.display()),
         })?;

@@ -1,7 +1,9 @@
-//! What authors do: make a project, build it, break it.
+//! What authors do: make a project, build it, break it; and what their programs then do in the sandbox.
 
 mod suite {
+    mod host;
     mod javascript;
+    mod probe;
     mod python;
     mod rust;
     mod support;

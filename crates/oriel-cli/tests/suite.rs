@@ -5,6 +5,7 @@ mod suite {
     mod author;
     mod batch;
     mod client;
+    mod examples;
     mod help;
     mod serve;
     pub(crate) mod support;

@@ -1,0 +1,102 @@
+use std::time::Duration;
+
+use oriel_extension::{ConfigProblem, Error, Health, Lifecycle, Result, config, context, http, kv, lifecycle, log, programs};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+#[derive(Deserialize)]
+struct Pair {
+    numbers: Vec<i64>,
+}
+
+#[derive(Deserialize)]
+struct Request {
+    url: String,
+    body: Option<Value>,
+}
+
+fn echo(input: Value) -> Result<Value> {
+    Ok(input)
+}
+
+fn add(pair: Pair) -> Result<i64> {
+    Ok(pair.numbers.iter().sum())
+}
+
+fn fail(case: String) -> Result<Value> {
+    Err(match case.as_str() {
+        "invalid-input" => Error::invalid_input("as ordered: ü"),
+        "unavailable" => Error::unavailable("as ordered: ü"),
+        "denied" => Error::Denied("as ordered: ü".to_owned()),
+        "limit-exceeded" => Error::LimitExceeded("as ordered: ü".to_owned()),
+        "deadline-exceeded" => Error::DeadlineExceeded,
+        _ => Error::internal("as ordered: ü"),
+    })
+}
+
+fn crash(_: Value) -> Result<Value> {
+    let list: Vec<u8> = Vec::new();
+    panic!("nothing in a list of {}", list.len());
+}
+
+fn surroundings(_: Value) -> Result<Value> {
+    let context = context::current();
+    let config: Value = config::get()?;
+    log::debug!("seen", config = config);
+    Ok(json!({ "extension": context.extension, "version": context.version, "config": config, "left": context::remaining() > Duration::ZERO }))
+}
+
+fn keys(_: Value) -> Result<Value> {
+    kv::set("text", "grün")?;
+    kv::set_json("json", &json!({ "a": [1] }))?;
+    let count = kv::increment("count", 2)? + kv::increment("count", 40)?;
+    let entry = kv::entry("text")?.ok_or_else(|| Error::internal("it is gone"))?;
+    let swapped = kv::compare_and_swap("text", Some(entry.version), "blau", None)?.is_some();
+    let late = kv::compare_and_swap("text", Some(entry.version), "rot", None)?.is_some();
+    let json: Option<Value> = kv::get_json("json")?;
+    let gone = kv::delete("json")?;
+    Ok(json!({ "text": kv::get_text("text")?, "json": json, "count": count, "swapped": swapped, "late": late, "gone": gone,
+        "absent": kv::get("json")?, "keys": kv::keys("")? }))
+}
+
+fn fetch(request: Request) -> Result<Value> {
+    let sent = match &request.body {
+        None => http::get(&request.url),
+        Some(body) => http::post(&request.url).json(body),
+    };
+    let answer = sent.header("X-Probe", "ü").timeout(Duration::from_secs(30)).send()?;
+    Ok(json!({ "status": answer.status, "type": answer.header("content-type"), "body": answer.json::<Value>()? }))
+}
+
+fn now(_: Value) -> Result<u64> {
+    Ok(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs())
+}
+
+struct App;
+
+impl Lifecycle for App {
+    fn initialize() -> Result<()> {
+        log::info!("ready");
+        Ok(())
+    }
+
+    fn health_check() -> Health {
+        Health::Healthy(Some("well".to_owned()))
+    }
+
+    fn check_config(config: Value) -> Vec<ConfigProblem> {
+        if config["threshold"] == 0 { vec![ConfigProblem::new("/threshold", "must not be 0")] } else { Vec::new() }
+    }
+}
+
+lifecycle!(App);
+programs! {
+    "echo" => echo,
+    "add" => add,
+    "fail" => fail,
+    "crash" => crash,
+    "surroundings" => surroundings,
+    "keys" => keys,
+    "fetch" => fetch,
+    "now" => now,
+}
