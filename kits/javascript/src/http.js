@@ -41,6 +41,17 @@ function wasi(call) {
   }
 }
 
+/** Whether a wasi call went well. */
+function accepted(call) {
+  try {
+    call();
+    return true;
+  } catch (error) {
+    if (error?.payload === undefined) throw error;
+    return false;
+  }
+}
+
 function send(url, { method = "GET", headers = {}, body, json, timeoutMs } = {}) {
   const { handler, types } = host("http", 'network = ["host"]');
   const { scheme, authority, path } = split(url);
@@ -70,9 +81,12 @@ function send(url, { method = "GET", headers = {}, body, json, timeoutMs } = {})
   if (outgoing !== undefined) {
     const bytes = typeof body === "string" ? encode(body) : body;
     const stream = wasi(() => outgoing.write());
-    for (let at = 0; at < bytes.length; at += CHUNK) stream.blockingWriteAndFlush(bytes.subarray(at, at + CHUNK));
+    // Nobody takes the body of a request that was refused or answered early: the response says which.
+    const taken = accepted(() => {
+      for (let at = 0; at < bytes.length; at += CHUNK) stream.blockingWriteAndFlush(bytes.subarray(at, at + CHUNK));
+    });
     drop(stream);
-    wasi(() => types.OutgoingBody.finish(outgoing, undefined));
+    if (taken) accepted(() => types.OutgoingBody.finish(outgoing, undefined));
   }
   const ready = future.subscribe();
   ready.block();

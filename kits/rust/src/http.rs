@@ -115,7 +115,7 @@ impl Request {
         let outgoing = body.is_some().then(|| request.body()).transpose().map_err(|()| bad("body"))?;
         let future = handle(request, options).map_err(|error| failure(&error))?;
         if let (Some(outgoing), Some(bytes)) = (outgoing, body) {
-            write(outgoing, &bytes)?;
+            write(outgoing, &bytes);
         }
         future.subscribe().block();
         match future.get() {
@@ -209,15 +209,15 @@ fn method(name: &str) -> Method {
     }
 }
 
-fn write(body: OutgoingBody, bytes: &[u8]) -> Result<()> {
-    let broken = || Error::unavailable("outbound HTTP: the request broke off");
-    {
-        let stream = body.write().map_err(|()| broken())?;
-        for chunk in bytes.chunks(CHUNK) {
-            stream.blocking_write_and_flush(chunk).map_err(|_| broken())?;
-        }
+/// Nobody takes the body of a request that was refused or answered early. The response says which, so that what
+/// goes wrong here is not told.
+fn write(body: OutgoingBody, bytes: &[u8]) {
+    let Ok(stream) = body.write() else { return };
+    let written = bytes.chunks(CHUNK).all(|chunk| stream.blocking_write_and_flush(chunk).is_ok());
+    drop(stream);
+    if written {
+        let _ = OutgoingBody::finish(body, None);
     }
-    OutgoingBody::finish(body, None).map_err(|error| failure(&error))
 }
 
 fn read(response: &IncomingResponse) -> Result<Response> {

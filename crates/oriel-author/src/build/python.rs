@@ -165,11 +165,17 @@ fn entry_code(job: &Job<'_>, module: &str) -> String {
 fn plain(error: AuthorError, source: &Path) -> AuthorError {
     let AuthorError::Build { tool, output } = error else { return error };
     let mut lines: Vec<String> = Vec::new();
+    let mut generated = false;
     for line in output.lines() {
         if line.starts_with("Caused by:") || line.starts_with("Stack backtrace:") {
             break;
         }
-        lines.push(line.replace("\"/0/", &format!("\"{}/", source.display())));
+        // The generated entry's frame says nothing to the author: its place, and its code below it.
+        generated = line.contains(&format!("/{ENTRY}.py\"")) || generated && line.starts_with("    ");
+        if !generated {
+            let line = line.strip_prefix("AssertionError: ").unwrap_or(line);
+            lines.push(line.replace("\"/0/", &format!("\"{}/", source.display())));
+        }
     }
     // The tool's own frames stand first, up to the last line that begins a traceback.
     let start = lines

@@ -28,3 +28,14 @@ async fn a_new_project_builds_without_wasi_and_runs() {
     let text = error.to_string();
     assert!(text.contains("src/main.js:6") && !text.contains("node:"), "{text}");
 }
+
+#[tokio::test]
+async fn with_wasi_there_is_a_clock() {
+    let (_temp, dir) = project("field-clock", Language::Javascript);
+    edit(&dir.join("extension.toml"), "language = \"javascript\"", "language = \"javascript\"\nwasi = true");
+    edit(&dir.join("src/main.js"), "count: fields.length, fields }", "later: new Date() > new Date(0), fields }");
+    let report = built(&dir);
+    assert!(report.imports.iter().any(|name| name.starts_with("wasi:clocks/wall-clock@0.2")), "{:?}", report.imports);
+    let answer = Running::new(&report).call("summarise", r#"{"a":1}"#).await;
+    assert_eq!(answer, r#"{"later":true,"fields":["a"]}"#);
+}

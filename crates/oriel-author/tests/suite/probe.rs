@@ -1,15 +1,17 @@
 //! What every kit must do, whatever the language: `tests/probe/` in each, through the sandbox.
 
-use oriel_model::manifest::Language;
+use oriel_model::manifest::{Engine, Language};
 use oriel_model::permissions::Permissions;
 use serde_json::{Value, json};
 
 use super::host::Running;
-use super::support::{built, is_ours, probe};
+use super::support::{built, edit, is_ours, probe};
 
 /// What languages rightly do differently.
 struct Manner {
     language: Language,
+    /// Of JavaScript.
+    engine: Engine,
     /// Digits that survive.
     integer: &'static str,
     /// What a crash is answered with, and parts of its log line.
@@ -22,6 +24,7 @@ struct Manner {
 async fn rust() {
     check(Manner {
         language: Language::Rust,
+        engine: Engine::default(),
         integer: "18446744073709551615",
         crash: ("execution.trapped: ", ["Error nothing in a list of 0", "panic=src/lib.rs:39"]),
         clock: "execution.trapped: ",
@@ -33,6 +36,7 @@ async fn rust() {
 async fn python() {
     check(Manner {
         language: Language::Python,
+        engine: Engine::default(),
         integer: "123456789012345678901234567890",
         crash: ("execution.failed: KeyError: 'nothing'", ["Error KeyError: 'nothing'", "in crash"]),
         clock: "execution.failed: RuntimeError: time.time() needs WASI: set `wasi = true` under [build]",
@@ -44,6 +48,7 @@ async fn python() {
 async fn typescript() {
     check(Manner {
         language: Language::Javascript,
+        engine: Engine::Quickjs,
         integer: "9007199254740991",
         crash: (
             "execution.failed: cannot read property 'length' of null",
@@ -54,8 +59,24 @@ async fn typescript() {
     .await;
 }
 
+/// The other engine: slower to build, and 64-bit numbers are of another type there.
+#[tokio::test]
+async fn starlingmonkey() {
+    check(Manner {
+        language: Language::Javascript,
+        engine: Engine::Starlingmonkey,
+        integer: "9007199254740991",
+        crash: ("execution.failed: ", ["Error TypeError: ", "crash@"]),
+        clock: "execution.failed: Date.now() needs WASI: set `wasi = true` under [build]",
+    })
+    .await;
+}
+
 async fn check(manner: Manner) {
     let (_temp, dir) = probe(manner.language);
+    if manner.engine == Engine::Starlingmonkey {
+        edit(&dir.join("extension.toml"), "\n[permissions]", "engine = \"starlingmonkey\"\n\n[permissions]");
+    }
     let report = built(&dir);
     for name in report.imports.iter().filter(|name| !is_ours(name)) {
         // Outbound HTTP and the streams that its bodies are made of; no clock to read, no files, no randomness.
@@ -187,8 +208,10 @@ async fn network(running: &Running) {
         ("https://api.example.com:8443/", "network api.example.com:8443"),
         ("http://169.254.169.254/latest/meta-data/", "network 169.254.169.254:80"),
     ] {
-        let answer = running.call("fetch", &format!(r#"{{"url":"{url}"}}"#)).await;
-        assert!(answer.starts_with("execution.denied: outbound HTTP: "), "{url}: {answer}");
-        assert_eq!(running.refused(), [what]);
+        for request in [json!({ "url": url }), json!({ "url": url, "body": [1] })] {
+            let answer = running.call("fetch", &request.to_string()).await;
+            assert!(answer.starts_with("execution.denied: outbound HTTP: "), "{url}: {answer}");
+            assert_eq!(running.refused(), [what]);
+        }
     }
 }

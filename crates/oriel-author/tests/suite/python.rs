@@ -27,7 +27,10 @@ async fn a_new_project_builds_without_wasi_and_runs() {
     assert!(matches!(error, AuthorError::Build { .. }));
     let text = error.to_string();
     assert!(
-        text.contains("main.py\", line 8") && text.contains("SyntaxError") && !text.contains("anyhow"),
+        text.starts_with("componentize-py failed\nTraceback") && text.contains("field-counter/main.py\", line 8") && text.contains("SyntaxError"),
         "{text}"
     );
+    for noise in ["anyhow", "oriel_entry", "bin/componentize-py"] {
+        assert!(!text.contains(noise), "{text}");
+    }
 }

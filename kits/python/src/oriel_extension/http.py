@@ -103,10 +103,15 @@ def fetch(
 
 
 def _send(types: Any, outgoing: Any, body: bytes) -> None:
-    with outgoing.write() as stream:
-        for at in range(0, len(body), _CHUNK):
-            stream.blocking_write_and_flush(body[at : at + _CHUNK])
-    types.OutgoingBody.finish(outgoing, None)
+    try:
+        with outgoing.write() as stream:
+            for at in range(0, len(body), _CHUNK):
+                stream.blocking_write_and_flush(body[at : at + _CHUNK])
+        types.OutgoingBody.finish(outgoing, None)
+    except Exception as error:
+        # Nobody takes the body of a request that was refused or answered early: the response says which.
+        if not type(getattr(error, "value", None)).__name__.startswith(("ErrorCode_", "StreamError_")):
+            raise
 
 
 def _receive(module: Any, response: Any) -> Response:

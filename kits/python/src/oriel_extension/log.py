@@ -8,7 +8,7 @@ import io
 import json
 import logging
 import sys
-from typing import Any
+from typing import Any, TextIO
 
 from ._host import host, is_live
 
@@ -64,16 +64,20 @@ class _Handler(logging.Handler):
 
 
 class _Stream(io.TextIOBase):
-    """`print` as log lines, one for each line."""
+    """`print` as log lines, one for each line. While the component is built there is no log: the builder's own
+    stream shows it then, and with it why a module does not load."""
 
-    def __init__(self, level: str) -> None:
+    def __init__(self, level: str, building: TextIO) -> None:
         self._level = level
+        self._building = building
         self._rest = ""
 
     def writable(self) -> bool:
         return True
 
     def write(self, text: str) -> int:
+        if not is_live():
+            return self._building.write(text)
         *lines, self._rest = (self._rest + text).split("\n")
         for line in lines:
             _write(self._level, line, {})
@@ -87,5 +91,5 @@ def install() -> None:
     root.setLevel(logging.INFO)
     # What these collect about threads and processes needs more of a system than an extension has.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    sys.stdout = _Stream("INFO")
-    sys.stderr = _Stream("ERROR")
+    sys.stdout = _Stream("INFO", sys.stdout)
+    sys.stderr = _Stream("ERROR", sys.stderr)
