@@ -148,7 +148,10 @@ async fn describe(origin: String, request: Request<Incoming>) -> Result<Response
     let (head, body) = request.into_parts();
     let body = body.collect().await?.to_bytes();
     let header = |name: &str| {
-        let value = head.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        let value = head
+            .headers
+            .get(name)
+            .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
         value.map_or("null".to_owned(), |text| format!("{text:?}"))
     };
     let text = format!(
@@ -218,9 +221,10 @@ impl KeyValue for Traces {
     }
 
     async fn increment(&self, key: &str, by: i64, ttl: Option<Duration>) -> Result<i64, KeyValueError> {
-        let now = self.get(key).await?.map_or(0, |entry| {
-            String::from_utf8_lossy(&entry.value).parse::<i64>().expect("a counter")
-        });
+        let now = self
+            .get(key)
+            .await?
+            .map_or(0, |entry| String::from_utf8_lossy(&entry.value).parse::<i64>().expect("a counter"));
         self.set(key, (now + by).to_string().into_bytes(), ttl).await?;
         Ok(now + by)
     }
@@ -229,7 +233,9 @@ impl KeyValue for Traces {
         // Short pages, so that a kit has to ask again.
         let limit = limit.min(1) as usize;
         let values = self.values.lock().expect("unpoisoned");
-        let mut keys = values.keys().filter(|key| key.starts_with(prefix) && cursor.is_none_or(|cursor| key.as_str() > cursor));
+        let mut keys = values
+            .keys()
+            .filter(|key| key.starts_with(prefix) && cursor.is_none_or(|cursor| key.as_str() > cursor));
         let page: Vec<String> = keys.by_ref().take(limit).cloned().collect();
         let next_cursor = keys.next().and_then(|_| page.last().cloned());
         Ok(KeyPage { keys: page, next_cursor })

@@ -8,17 +8,16 @@ use super::support::{built, edit, is_ours, project};
 async fn a_new_project_builds_without_wasi_and_runs() {
     let (_temp, dir) = project("field-counter", Language::Javascript);
     let report = built(&dir);
-    assert!(
-        report.imports.iter().all(is_ours),
-        "{:?}",
-        report.imports
-    );
+    assert!(report.imports.iter().all(is_ours), "{:?}", report.imports);
     assert!(report.exports.iter().any(|name| name == "oriel:extension/program@0.1.0"));
     assert!(built(&dir).unchanged);
     assert_eq!(check(&dir).expect("checkable").findings, []);
     let running = Running::new(&report);
     let answer = running.call("summarise", r#"{"b":{},"ä":9007199254740991,"a":[[]]}"#).await;
-    assert_eq!(answer.replace(": ", ":").replace(", ", ","), r#"{"count":3,"fields":["a","b","ä"]}"#);
+    assert_eq!(
+        answer.replace(": ", ":").replace(", ", ","),
+        r#"{"count":3,"fields":["a","b","ä"]}"#
+    );
     assert_eq!(running.call("summarise", "{}").await, r#"{"count":0,"fields":[]}"#);
     assert_eq!(running.log(), ["Info summarised count=3", "Info summarised count=0"]);
 
@@ -32,10 +31,22 @@ async fn a_new_project_builds_without_wasi_and_runs() {
 #[tokio::test]
 async fn with_wasi_there_is_a_clock() {
     let (_temp, dir) = project("field-clock", Language::Javascript);
-    edit(&dir.join("extension.toml"), "language = \"javascript\"", "language = \"javascript\"\nwasi = true");
-    edit(&dir.join("src/main.js"), "count: fields.length, fields }", "later: new Date() > new Date(0), fields }");
+    edit(
+        &dir.join("extension.toml"),
+        "language = \"javascript\"",
+        "language = \"javascript\"\nwasi = true",
+    );
+    edit(
+        &dir.join("src/main.js"),
+        "count: fields.length, fields }",
+        "later: new Date() > new Date(0), fields }",
+    );
     let report = built(&dir);
-    assert!(report.imports.iter().any(|name| name.starts_with("wasi:clocks/wall-clock@0.2")), "{:?}", report.imports);
+    assert!(
+        report.imports.iter().any(|name| name.starts_with("wasi:clocks/wall-clock@0.2")),
+        "{:?}",
+        report.imports
+    );
     let answer = Running::new(&report).call("summarise", r#"{"a":1}"#).await;
     assert_eq!(answer, r#"{"later":true,"fields":["a"]}"#);
 }

@@ -75,7 +75,11 @@ async fn starlingmonkey() {
 async fn check(manner: Manner) {
     let (_temp, dir) = probe(manner.language);
     if manner.engine == Engine::Starlingmonkey {
-        edit(&dir.join("extension.toml"), "\n[permissions]", "engine = \"starlingmonkey\"\n\n[permissions]");
+        edit(
+            &dir.join("extension.toml"),
+            "\n[permissions]",
+            "engine = \"starlingmonkey\"\n\n[permissions]",
+        );
     }
     let report = built(&dir);
     for name in report.imports.iter().filter(|name| !is_ours(name)) {
@@ -183,7 +187,10 @@ async fn host(running: &Running) {
     let health = running.pool.health_check().await.expect("an answer");
     assert_eq!((health.healthy, health.detail.as_deref()), (true, Some("well")));
     let problems = running.pool.check_config(r#"{"threshold":0}"#).await.expect("an answer");
-    let problems: Vec<_> = problems.iter().map(|problem| (problem.path.as_str(), problem.message.as_str())).collect();
+    let problems: Vec<_> = problems
+        .iter()
+        .map(|problem| (problem.path.as_str(), problem.message.as_str()))
+        .collect();
     assert_eq!(problems, [("/threshold", "must not be 0")]);
     assert_eq!(running.pool.check_config("{}").await.expect("an answer"), []);
 }
@@ -193,7 +200,10 @@ async fn network(running: &Running) {
     let seen = |request: &str, kind: Value, body: Value| json!({ "origin": "https api.example.com", "request": request, "probe": "ü", "type": kind, "body": body });
     let answer = running.call("fetch", r#"{"url":"https://api.example.com/a?b=c#d"}"#).await;
     let wanted = seen("GET /a?b=c", Value::Null, Value::Null);
-    assert_eq!(parsed(&answer), json!({ "status": 200, "type": "application/json", "body": wanted }));
+    assert_eq!(
+        parsed(&answer),
+        json!({ "status": 200, "type": "application/json", "body": wanted })
+    );
     // Longer than one write of a stream may be.
     let body = json!({ "text": "ü".repeat(10_000) });
     let request = json!({ "url": "https://api.example.com", "body": body });

@@ -18,7 +18,10 @@ async fn a_new_project_builds_without_wasi_and_runs() {
     assert_eq!(findings, []);
     let running = Running::new(&report);
     let answer = running.call("summarise", r#"{"b":{},"ä":9007199254740991,"a":[[]]}"#).await;
-    assert_eq!(answer.replace(": ", ":").replace(", ", ","), r#"{"count":3,"fields":["a","b","ä"]}"#);
+    assert_eq!(
+        answer.replace(": ", ":").replace(", ", ","),
+        r#"{"count":3,"fields":["a","b","ä"]}"#
+    );
     assert_eq!(running.call("summarise", "{}").await, r#"{"count":0,"fields":[]}"#);
     assert_eq!(running.log(), ["Info summarised count=3", "Info summarised count=0"]);
 
@@ -35,11 +38,23 @@ async fn a_new_project_builds_without_wasi_and_runs() {
 #[tokio::test]
 async fn with_wasi_there_is_a_clock() {
     let (_temp, dir) = project("field-clock", Language::Rust);
-    edit(&dir.join("extension.toml"), "language = \"rust\"", "language = \"rust\"\nwasi = true");
+    edit(
+        &dir.join("extension.toml"),
+        "language = \"rust\"",
+        "language = \"rust\"\nwasi = true",
+    );
     let source = dir.join("src/lib.rs");
-    edit(&source, "\"count\": fields.len(),", "\"later\": std::time::SystemTime::now() > std::time::UNIX_EPOCH,");
+    edit(
+        &source,
+        "\"count\": fields.len(),",
+        "\"later\": std::time::SystemTime::now() > std::time::UNIX_EPOCH,",
+    );
     let report = built(&dir);
-    assert!(report.imports.iter().any(|name| name.starts_with("wasi:clocks/wall-clock@0.2")), "{:?}", report.imports);
+    assert!(
+        report.imports.iter().any(|name| name.starts_with("wasi:clocks/wall-clock@0.2")),
+        "{:?}",
+        report.imports
+    );
     let answer = Running::new(&report).call("summarise", r#"{"a":1}"#).await;
     assert_eq!(answer, r#"{"fields":["a"],"later":true}"#);
 }
@@ -66,10 +81,22 @@ async fn a_command_of_the_author_builds() {
         let text = error.to_string();
         assert!(parts.iter().all(|part| text.contains(part)), "{text}");
     };
-    check(&["sh", "-c", "echo no luck >&2; exit 3"], ErrorCode::AuthorBuildFailed, &["sh failed", "no luck"]);
+    check(
+        &["sh", "-c", "echo no luck >&2; exit 3"],
+        ErrorCode::AuthorBuildFailed,
+        &["sh failed", "no luck"],
+    );
     check(&["no-such-tool-here"], ErrorCode::AuthorToolchainMissing, &["no-such-tool-here"]);
     check(&["./no/such/tool"], ErrorCode::AuthorBuildFailed, &["could not be started"]);
-    check(&["sh", "-c", "echo x > build/field-copy.wasm"], ErrorCode::ComponentInvalid, &["start like WebAssembly"]);
-    check(&["rm", "build/field-copy.wasm"], ErrorCode::ComponentInvalid, &["`rm` ended well but"]);
+    check(
+        &["sh", "-c", "echo x > build/field-copy.wasm"],
+        ErrorCode::ComponentInvalid,
+        &["start like WebAssembly"],
+    );
+    check(
+        &["rm", "build/field-copy.wasm"],
+        ErrorCode::ComponentInvalid,
+        &["`rm` ended well but"],
+    );
     check(&[], ErrorCode::ManifestInvalid, &["names no program"]);
 }

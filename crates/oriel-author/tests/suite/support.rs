@@ -38,7 +38,11 @@ pub(super) fn probe(language: Language) -> (TempDir, PathBuf) {
     write(&dir.join("extension.toml"), &manifest);
     write(&dir.join(file), source);
     if language == Language::Rust {
-        edit(&dir.join("Cargo.toml"), "\".oriel/kit/rust\"", "\".oriel/kit/rust\", features = [\"http\"]");
+        edit(
+            &dir.join("Cargo.toml"),
+            "\".oriel/kit/rust\"",
+            "\".oriel/kit/rust\", features = [\"http\"]",
+        );
     }
     (temp, dir)
 }

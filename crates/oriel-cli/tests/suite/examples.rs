@@ -42,14 +42,25 @@ fn triage() {
 #[test]
 fn missing_tools_have_a_cure() {
     for (language, words) in [
-        ("rust", "building a Rust extension needs Cargo, which is not on the PATH; install Rust"),
-        ("python", "building a Python extension needs Python, which is not on the PATH; install Python 3.10"),
-        ("javascript", "building a JavaScript extension needs node, which is not on the PATH; install Node.js 20"),
+        (
+            "rust",
+            "building a Rust extension needs Cargo, which is not on the PATH; install Rust",
+        ),
+        (
+            "python",
+            "building a Python extension needs Python, which is not on the PATH; install Python 3.10",
+        ),
+        (
+            "javascript",
+            "building a JavaScript extension needs node, which is not on the PATH; install Node.js 20",
+        ),
     ] {
         let home = Home::new();
         home.run(&["new", "bare", "--lang", language]).ok();
         let mut command = home.command(&["build", "bare"]);
-        command.env("PATH", home.path()).env("ORIEL_TOOLCHAINS", home.path().join("toolchains"));
+        command
+            .env("PATH", home.path())
+            .env("ORIEL_TOOLCHAINS", home.path().join("toolchains"));
         let done = Done::of(command.output().unwrap());
         let done = done.fails(7, "author.toolchain_missing");
         assert!(done.err.contains(words), "{}", done.err);
