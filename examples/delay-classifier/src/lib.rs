@@ -80,7 +80,12 @@ fn classify(flight: Flight) -> Result<Verdict, Error> {
     flag((16..20).contains(&hour), "peak");
     flag(flight.origin.is_some() && flight.origin == flight.destination, "same-airport");
     flag(flight.delay >= 15.0 && excess < flight.distance / 60.0, "recoverable");
-    Ok(Verdict { class, expected: round(expected), excess: round(excess), flags })
+    Ok(Verdict {
+        class,
+        expected: round(expected),
+        excess: round(excess),
+        flags,
+    })
 }
 
 fn round(minutes: f64) -> f64 {

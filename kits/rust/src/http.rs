@@ -39,7 +39,13 @@ pub fn post(url: &str) -> Request {
 /// A request with any method.
 #[must_use]
 pub fn request(method: &str, url: &str) -> Request {
-    Request { method: method.to_owned(), url: url.to_owned(), headers: Vec::new(), body: Ok(None), timeout: None }
+    Request {
+        method: method.to_owned(),
+        url: url.to_owned(),
+        headers: Vec::new(),
+        body: Ok(None),
+        timeout: None,
+    }
 }
 
 /// A request that is being put together; [`Request::send`] sends it.
@@ -147,7 +153,10 @@ impl Response {
     /// The first header of this name.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(own, _)| own.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 
     /// The body as text; what is not UTF-8 is replaced.
@@ -190,7 +199,11 @@ fn split(url: &str) -> Result<(Scheme, &str, String)> {
     if authority.is_empty() {
         return Err(bad());
     }
-    let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+    let path = if path.starts_with('/') {
+        path.to_owned()
+    } else {
+        format!("/{path}")
+    };
     Ok((scheme, authority, path))
 }
 
@@ -223,7 +236,10 @@ fn write(body: OutgoingBody, bytes: &[u8]) {
 fn read(response: &IncomingResponse) -> Result<Response> {
     let broken = || Error::unavailable("outbound HTTP: the response broke off");
     let headers = response.headers().entries();
-    let headers = headers.into_iter().map(|(name, value)| (name, String::from_utf8_lossy(&value).into_owned())).collect();
+    let headers = headers
+        .into_iter()
+        .map(|(name, value)| (name, String::from_utf8_lossy(&value).into_owned()))
+        .collect();
     let incoming = response.consume().map_err(|()| broken())?;
     let mut body = Vec::new();
     {
@@ -238,7 +254,11 @@ fn read(response: &IncomingResponse) -> Result<Response> {
             }
         }
     }
-    Ok(Response { status: response.status(), headers, body })
+    Ok(Response {
+        status: response.status(),
+        headers,
+        body,
+    })
 }
 
 fn failure(error: &ErrorCode) -> Error {
