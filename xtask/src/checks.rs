@@ -18,7 +18,7 @@ pub(crate) fn test() -> Result<()> {
     cargo().args(["test", "--workspace", "--locked"]).directory(&root).go()?;
     ui::step("tests of the Rust kit");
     // Not a member of the workspace: it is what authors build with, for another target. As a library it has no lock file.
-    let kit = ["test", "--manifest-path", "kits/rust/Cargo.toml", "--target-dir"];
+    let kit = ["test", "--all-features", "--manifest-path", "kits/rust/Cargo.toml", "--target-dir"];
     cargo().args(kit).args([workspace::target().join("kits")]).directory(&root).go()?;
     ui::step("tests of the JavaScript kit");
     run("node")

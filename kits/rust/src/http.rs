@@ -273,3 +273,23 @@ fn failure(error: &ErrorCode) -> Error {
         _ => Error::Unavailable(text),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_taken_apart() {
+        let check = |url: &str, wanted: &str| {
+            let parts = split(url).map(|(scheme, authority, path)| format!("{scheme:?} {authority} {path}"));
+            assert_eq!(parts.unwrap_or_else(|error| error.to_string()), wanted);
+        };
+        check("https://api.example.com", "Scheme::Https api.example.com /");
+        check("http://[::1]:8080/a/b?c=d#e", "Scheme::Http [::1]:8080 /a/b?c=d");
+        check("https://api.example.com?q=/x", "Scheme::Https api.example.com /?q=/x");
+        check("https://api.example.com#/x", "Scheme::Https api.example.com /");
+        for url in ["ftp://api.example.com/", "https:///path", "api.example.com", "https:/x", ""] {
+            check(url, &format!("not an http(s) URL: {url}"));
+        }
+    }
+}

@@ -62,7 +62,7 @@ fn missing_tools_have_a_cure() {
             .env("PATH", home.path())
             .env("ORIEL_TOOLCHAINS", home.path().join("toolchains"));
         let done = Done::of(command.output().unwrap());
-        let done = done.fails(7, "author.toolchain_missing");
+        let done = done.fails(1, "author.toolchain_missing");
         assert!(done.err.contains(words), "{}", done.err);
     }
 }
