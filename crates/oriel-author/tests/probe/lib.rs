@@ -1,3 +1,5 @@
+//! Uses all that the Rust kit offers; `probe.rs` of the suite says what must come out.
+
 use std::time::Duration;
 
 use oriel_extension::{ConfigProblem, Error, Health, Lifecycle, Result, config, context, http, kv, lifecycle, log, programs};

@@ -26,7 +26,7 @@ async fn rust() {
         language: Language::Rust,
         engine: Engine::default(),
         integer: "18446744073709551615",
-        crash: ("execution.trapped: ", ["Error nothing in a list of 0", "panic=src/lib.rs:39"]),
+        crash: ("execution.trapped: ", ["Error nothing in a list of 0", "panic=src/lib.rs:41"]),
         clock: "execution.trapped: ",
     })
     .await;
