@@ -7,6 +7,7 @@
 mod checks;
 mod codegen;
 mod demo;
+mod fuzz;
 mod setup;
 mod shell;
 mod table;
@@ -68,6 +69,12 @@ const COMMANDS: &[Command] = &[
         options: &[],
         about: "run the benchmarks in bench/",
         run: |_| checks::bench(),
+    },
+    Command {
+        name: "fuzz",
+        options: &[],
+        about: "try the API of a real server with requests made from its document",
+        run: |_| fuzz::fuzz(),
     },
     Command {
         name: "docs",

@@ -152,6 +152,40 @@ impl FromRequestParts<Arc<App>> for Caller {
     }
 }
 
+/// A whole number. JSON knows one kind of number, so `1000.0` is one too: some languages write it so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Whole(pub u64);
+
+impl<'de> serde::Deserialize<'de> for Whole {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl serde::de::Visitor<'_> for Visitor {
+            type Value = Whole;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a whole number")
+            }
+
+            fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Whole, E> {
+                Ok(Whole(number))
+            }
+
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "checked: whole, and from 0 to 2^53, up to where each whole number has a form of its own"
+            )]
+            fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<Whole, E> {
+                if number.fract() == 0.0 && (0.0..=9_007_199_254_740_992.0).contains(&number) {
+                    return Ok(Whole(number as u64));
+                }
+                Err(E::invalid_value(serde::de::Unexpected::Float(number), &self))
+            }
+        }
+        deserializer.deserialize_u64(Visitor)
+    }
+}
+
 /// The bytes of a JSON body.
 pub(crate) struct JsonBytes(pub Bytes);
 
@@ -176,7 +210,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Json<T> {
     }
 }
 
-/// A JSON body that may be left out.
+/// A JSON body that may be left out or be `null`.
 pub(crate) struct OptionalJson<T>(pub Option<T>);
 
 impl<T: DeserializeOwned> FromRequest<Arc<App>> for OptionalJson<T> {
@@ -189,7 +223,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for OptionalJson<T> {
             return Ok(Self(None));
         }
         check_media_type(&headers, &["application/json"])?;
-        parse(&bytes).map(Some).map(Self)
+        parse(&bytes).map(Self)
     }
 }
 

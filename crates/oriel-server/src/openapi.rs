@@ -8,7 +8,7 @@ use oriel_model::{Digest, ErrorCode};
 use serde_json::{Map, Value, json};
 
 use crate::api;
-use crate::operations::{Allowed, OPERATIONS, Operation};
+use crate::operations::{Allowed, OPERATIONS, Operation, Takes};
 use crate::problem::{MEDIA_TYPE, ProblemBody, ProblemPlace};
 
 /// What does not belong to an operation.
@@ -78,6 +78,12 @@ fn complete(node: &mut Value, operation: &Operation) {
         node["description"] = format!("{text}\n\nNeeds the scope `{scope}` (role {role} or above).").into();
     }
     parameters(node, operation);
+    if operation.takes == Takes::Package {
+        // Bytes on the wire, which no annotation can say: a list of numbers is what the handler's type looks like.
+        for (_, content) in node["requestBody"]["content"].as_object_mut().into_iter().flatten() {
+            content["schema"] = json!({"type": "string", "format": "binary"});
+        }
+    }
     let responses = &mut node["responses"];
     for (_, reply) in responses.as_object_mut().into_iter().flatten() {
         reply["headers"]["X-Request-Id"] = json!({"description": "Names this request in logs and problems.", "schema": {"type": "string"}});
@@ -100,6 +106,14 @@ fn complete(node: &mut Value, operation: &Operation) {
 }
 
 fn parameters(node: &mut Value, operation: &Operation) {
+    // A parameter is there or it is not: only bodies have a null.
+    for parameter in node["parameters"].as_array_mut().into_iter().flatten() {
+        if let Some([one, null]) = parameter["schema"]["type"].as_array().map(Vec::as_slice)
+            && null == "null"
+        {
+            parameter["schema"]["type"] = one.clone();
+        }
+    }
     let mut add = |name: &str, description: &str, schema: Value| {
         let parameter = json!({"name": name, "in": "header", "required": false, "description": description, "schema": schema});
         match node.get_mut("parameters").and_then(Value::as_array_mut) {
@@ -118,7 +132,7 @@ fn parameters(node: &mut Value, operation: &Operation) {
         add(
             "If-Match",
             "The ETag of the revision to change; without it, whichever is current.",
-            json!({"type": "string", "examples": ["\"3\""]}),
+            json!({"type": "string", "pattern": "^(\\*|\"[0-9]{1,19}\")$", "examples": ["\"3\""]}),
         );
     }
 }
@@ -170,7 +184,6 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::operations::Takes;
 
     #[test]
     fn the_table_and_the_handlers_name_the_same_operations() {

@@ -51,7 +51,7 @@ pub(crate) struct Me {
 #[schema(example = json!({"name": "ci", "role": "developer", "scopes": ["tasks:execute"], "expiresAt": "2030-01-01T00:00:00Z"}))]
 pub(crate) struct CreateKey {
     /// What it is for.
-    #[schema(min_length = 1, max_length = 100)]
+    #[schema(min_length = 1, max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     name: String,
     /// What it may do at most; not above the creator's own role.
     role: Role,
@@ -91,7 +91,7 @@ pub(crate) struct CreateTenant {
     name: TenantName,
     /// For people.
     #[serde(default)]
-    #[schema(max_length = 100)]
+    #[schema(max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     display_name: String,
 }
 

@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 use super::items::{BatchItem, ItemBody, milliseconds, write_batch};
 use super::sse;
 use crate::app::App;
-use crate::extract::{Caller, JsonBytes, Params, json, json_bytes, parse_large};
+use crate::extract::{Caller, JsonBytes, Params, Whole, json, json_bytes, parse_large};
 use crate::problem::Problem;
 use crate::telemetry;
 
@@ -39,15 +39,15 @@ pub(crate) struct ExecuteBatch {
     items: Vec<ItemBody>,
     /// Items executed at once, at most.
     #[serde(default = "ten")]
-    #[schema(minimum = 1, maximum = 1000, default = 10)]
-    max_concurrency: u32,
+    #[schema(value_type = u32, minimum = 1, maximum = 1000, default = 10)]
+    max_concurrency: Whole,
     /// Whether the first failure ends the batch; items after it fail with `execution.cancelled`.
     #[serde(default)]
     stop_on_first_error: bool,
 }
 
-const fn ten() -> u32 {
-    10
+const fn ten() -> Whole {
+    Whole(10)
 }
 
 /// A batch that ended.
@@ -111,7 +111,8 @@ pub(crate) async fn execute_batch(
     let request = BatchRequest {
         task: body.task_id,
         items,
-        max_concurrency: body.max_concurrency,
+        // Beyond its own maximum it is refused all the same.
+        max_concurrency: u32::try_from(body.max_concurrency.0).unwrap_or(u32::MAX),
         stop_on_first_error: body.stop_on_first_error,
         traceparent: telemetry::traceparent(&headers),
     };

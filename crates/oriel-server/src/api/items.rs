@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
+use crate::extract::Whole;
+
 /// One input of a batch or stream.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -21,8 +23,8 @@ pub(crate) struct ItemBody {
     #[schema(value_type = Value)]
     input: Box<RawValue>,
     /// Less time than the extension's limit.
-    #[schema(minimum = 1, maximum = 3600000)]
-    timeout_ms: Option<u64>,
+    #[schema(value_type = Option<u64>, minimum = 1, maximum = 3600000)]
+    timeout_ms: Option<Whole>,
 }
 
 impl ItemBody {

@@ -21,7 +21,7 @@ use utoipa::ToSchema;
 use super::access::PageQuery;
 use super::items::Milliseconds;
 use crate::app::App;
-use crate::extract::{Caller, Json, JsonBytes, Params, Query, if_match, json, page, parse, tagged};
+use crate::extract::{Caller, Json, JsonBytes, Params, Query, Whole, if_match, json, page, parse, tagged};
 use crate::problem::Problem;
 use crate::telemetry;
 
@@ -77,8 +77,8 @@ pub(crate) struct ExecuteTask {
     #[schema(value_type = Value)]
     input: Box<RawValue>,
     /// Less time than the extension's limit.
-    #[schema(minimum = 1, maximum = 3600000)]
-    timeout_ms: Option<u64>,
+    #[schema(value_type = Option<u64>, minimum = 1, maximum = 3600000)]
+    timeout_ms: Option<Whole>,
 }
 
 /// One call of a program.
@@ -90,8 +90,8 @@ pub(crate) struct CallProgram {
     #[schema(value_type = Value)]
     input: Box<RawValue>,
     /// Less time than the extension's limit.
-    #[schema(minimum = 1, maximum = 3600000)]
-    timeout_ms: Option<u64>,
+    #[schema(value_type = Option<u64>, minimum = 1, maximum = 3600000)]
+    timeout_ms: Option<Whole>,
 }
 
 /// A call that answered.
@@ -296,10 +296,10 @@ fn answer(app: &App, result: Result<Executed, TaskError>) -> Result<Response, Pr
 }
 
 /// The time that a caller gives a call.
-pub(super) fn timeout(ms: Option<u64>) -> Result<Option<Duration>, Problem> {
+pub(super) fn timeout(ms: Option<Whole>) -> Result<Option<Duration>, Problem> {
     match ms {
         None => Ok(None),
-        Some(ms) if (1..=3_600_000).contains(&ms) => Ok(Some(Duration::from_millis(ms))),
+        Some(Whole(ms)) if (1..=3_600_000).contains(&ms) => Ok(Some(Duration::from_millis(ms))),
         Some(_) => Err(Problem::invalid("`timeoutMs` must be from 1 to 3600000")),
     }
 }

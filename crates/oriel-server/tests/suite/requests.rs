@@ -52,6 +52,11 @@ async fn bodies_that_are_wrong_are_problems_that_say_so() {
             "request.invalid",
         ),
         (
+            "half a millisecond",
+            b"{\"taskId\":\"echo\",\"input\":1,\"timeoutMs\":1.5}".to_vec(),
+            "request.invalid",
+        ),
+        (
             "eternity",
             b"{\"taskId\":\"echo\",\"input\":1,\"timeoutMs\":99999999999}".to_vec(),
             "request.invalid",
