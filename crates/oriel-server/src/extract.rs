@@ -52,7 +52,7 @@ pub(crate) async fn collect(mut body: Body, limit: u64, patience: Duration) -> R
         Ok(read) => read,
         Err(_) => Err(Problem::new(
             ErrorCode::RequestTimeout,
-            format!("the body did not arrive within {} s", patience.as_secs()),
+            format!("the body did not arrive within {}", oriel_model::limits::TimeSpan(patience)),
         )),
     }
 }

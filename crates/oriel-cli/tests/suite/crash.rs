@@ -99,17 +99,14 @@ async fn a_killed_batch_is_interrupted_and_what_was_answered_stays() {
         let reply = server.execute("echo", json!(number)).await.ok();
         answered.push(reply["id"].as_str().unwrap().to_owned());
     }
-    // The first half of the items answers at once, the rest not before the end.
-    let items: Vec<_> = (0..40)
-        .map(|at| json!({"id": at.to_string(), "input": if at < 20 { 0 } else { 60_000 }}))
-        .collect();
+    let items: Vec<_> = (0..1_000).map(|at| json!({"id": at.to_string(), "input": 50})).collect();
     let body = json!({"taskId": "sleep", "items": items, "maxConcurrency": 2});
     let request = server
         .request(Method::POST, "/tasks/batch/execute")
         .header("accept", "application/x-ndjson");
     let response = request.json(&body).send().await.unwrap();
     let batch = response.headers()["oriel-batch-id"].to_str().unwrap().to_owned();
-    while server.get(&format!("/batches/{batch}")).await.ok()["successCount"] != 20 {
+    while server.get(&format!("/batches/{batch}")).await.ok()["successCount"].as_u64() < Some(4) {
         tokio::task::yield_now().await;
     }
     server.kill();
@@ -119,7 +116,7 @@ async fn a_killed_batch_is_interrupted_and_what_was_answered_stays() {
     let found = server.get(&format!("/batches/{batch}")).await.ok();
     assert_eq!(
         (&found["state"], &found["totalItems"]),
-        (&json!("interrupted"), &json!(40)),
+        (&json!("interrupted"), &json!(1_000)),
         "{found}"
     );
     assert!(found["finishedAt"].is_string(), "{found}");
@@ -132,10 +129,8 @@ async fn a_killed_batch_is_interrupted_and_what_was_answered_stays() {
         );
     }
     let of_batch = server.get(&format!("/executions?batchId={batch}&limit=1000")).await.ok();
-    assert!(
-        of_batch["items"].as_array().unwrap().len() <= 20,
-        "nothing is recorded that did not happen"
-    );
+    let of_batch = of_batch["items"].as_array().unwrap();
+    assert!(of_batch.len() < 1_000 && of_batch.iter().all(|record| record["status"] == "succeeded"));
     assert_eq!(server.execute("echo", json!(1)).await.ok()["outputData"], 1);
     audit_is_intact(&server).await;
 }

@@ -157,7 +157,7 @@ pub(crate) fn echo(name: &str, version: &str, mark: &str, more: &str) -> Vec<u8>
 /// The guest `hostile` with these programs and this table of limits.
 pub(crate) fn hostile(programs: &[&str], limits: &str) -> Vec<u8> {
     let programs: String = programs.iter().map(|name| format!("\n[[programs]]\nname = \"{name}\"\n")).collect();
-    let permissions = "\n[permissions]\nkey_value = true\n";
+    let permissions = "\n[permissions]\nkey_value = true\nnetwork = [\"example.com\"]\n";
     let manifest = format!(
         "{}lifecycle = true\n{programs}{permissions}[limits]\n{limits}\n",
         head("hostile", "1.0.0")
