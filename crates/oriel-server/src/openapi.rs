@@ -107,7 +107,7 @@ fn complete(node: &mut Value, operation: &Operation) {
 
 fn parameters(node: &mut Value, operation: &Operation) {
     // A parameter is there or it is not: only bodies have a null.
-    for parameter in node["parameters"].as_array_mut().into_iter().flatten() {
+    for parameter in node.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
         if let Some([one, null]) = parameter["schema"]["type"].as_array().map(Vec::as_slice)
             && null == "null"
         {
