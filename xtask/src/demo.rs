@@ -136,7 +136,9 @@ fn show(server: &Server, oriel: &Oriel, packages: &[PathBuf], data: &Data, direc
     ui::line(&batch::table(&runs));
     ui::line("");
     ui::line("items/s        as the client sees it: sending, running, recording, receiving and writing the results");
-    ui::line("p50, p95, p99  what the server measured per item: checking the input, the call, checking the output");
+    ui::line(
+        "p50, p95, p99  what the server measured per item: checking the input, starting an instance if need be, the call, checking the output",
+    );
     ui::line("memory         the server's highest resident memory while this ran (VmHWM); all runs are one process");
     Ok(problems)
 }
