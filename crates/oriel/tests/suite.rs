@@ -67,10 +67,7 @@ async fn values_are_validated_both_ways() {
 
 #[tokio::test]
 async fn what_is_asked_must_be_granted() {
-    let package = package(
-        "kv",
-        json!({ "programs": [program("count")], "permissions": { "key_value": true } }),
-    );
+    let package = package("kv", json!({ "programs": [program("count")], "permissions": { "keyValue": true } }));
     let oriel = oriel();
     let error = oriel.load(&package, Setup::default()).await.err().unwrap();
     assert!(
@@ -91,7 +88,7 @@ async fn what_is_asked_must_be_granted() {
 async fn configurations_are_judged_before_the_first_call() {
     let change = json!({
         "programs": [program("config")], "lifecycle": true,
-        "permissions": { "key_value": true, "network": ["example.com"] },
+        "permissions": { "keyValue": true, "network": ["example.com"] },
         "configSchema": { "type": "object", "properties": { "colour": { "type": "string" } } },
     });
     let package = package("hostile", change);

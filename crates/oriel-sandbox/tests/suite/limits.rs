@@ -48,6 +48,16 @@ async fn cpu() {
 async fn timeout_of_a_guest_that_computes() {
     let (pool, _) = Setup::guest("hostile").with(|spec| spec.limits.timeout = ms(20)).pool();
     assert_eq!(failure(&pool, "loop", "1").await.0, ErrorCode::ExecutionTimeout);
+}
+
+#[tokio::test]
+async fn timeout_of_a_guest_that_computes_in_host_calls() {
+    let limits = |spec: &mut oriel_sandbox::PoolSpec| {
+        spec.limits.timeout = ms(20);
+        // A quick machine makes the default number of calls within the time.
+        spec.limits.host_calls = u32::MAX;
+    };
+    let (pool, _) = Setup::guest("hostile").with(limits).pool();
     assert_eq!(failure(&pool, "wasi-calls", "1").await.0, ErrorCode::ExecutionTimeout);
 }
 

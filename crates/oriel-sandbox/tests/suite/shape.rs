@@ -44,7 +44,7 @@ fn real_guests_are_read() {
             .any(|import| import.starts_with("wasi:http/outgoing-handler@0.2.")),
         "{hostile:?}"
     );
-    let all = json!({ "lifecycle": true, "permissions": { "key_value": true, "network": ["example.com"] } });
+    let all = json!({ "lifecycle": true, "permissions": { "keyValue": true, "network": ["example.com"] } });
     Sandbox::check(&hostile, &manifest(all)).unwrap();
 }
 
@@ -90,7 +90,7 @@ fn imports_need_their_permission() {
         check(free, json!({}), "");
     }
     check("oriel:extension/key-value@0.1.0", json!({}), "`key_value`");
-    check("oriel:extension/key-value@0.1.0", json!({ "key_value": true }), "");
+    check("oriel:extension/key-value@0.1.0", json!({ "keyValue": true }), "");
     check("wasi:http/outgoing-handler@0.2.3", json!({}), "`network`");
     check("wasi:http/outgoing-handler@0.2.3", json!({ "network": ["example.com"] }), "");
     for (unknown, words) in [
@@ -103,7 +103,7 @@ fn imports_need_their_permission() {
         ("acme:database/query@1.0.0", "does not offer"),
         ("greet", "not an interface"),
     ] {
-        check(unknown, json!({ "key_value": true, "network": ["example.com"] }), words);
+        check(unknown, json!({ "keyValue": true, "network": ["example.com"] }), words);
     }
 }
 
