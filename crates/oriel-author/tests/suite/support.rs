@@ -55,7 +55,7 @@ pub(super) fn built(dir: &Path) -> BuildReport {
 }
 
 /// Whether a name is of the guest API.
-pub(super) fn is_ours(name: &String) -> bool {
+pub(super) fn is_ours(name: &str) -> bool {
     name.starts_with("oriel:extension/")
 }
 
