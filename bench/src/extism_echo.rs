@@ -10,7 +10,15 @@ pub fn plugin() -> Result<Plugin> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("guests/extism-echo");
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/guests");
     let status = Command::new("cargo")
-        .args(["build", "--release", "--locked", "--quiet", "--target", "wasm32-unknown-unknown", "--target-dir"])
+        .args([
+            "build",
+            "--release",
+            "--locked",
+            "--quiet",
+            "--target",
+            "wasm32-unknown-unknown",
+            "--target-dir",
+        ])
         .arg(&target)
         .current_dir(&root)
         .status()?;

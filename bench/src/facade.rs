@@ -11,9 +11,20 @@ pub async fn load(cache: &Path, component: &[u8], fresh: bool) -> Result<Extensi
     let base = r#"{"name":"echo","version":"1.0.0","description":"Echoes.","publisher":"bench","license":"Apache-2.0","hostApi":"^0.1"}"#;
     let mut manifest: Manifest = serde_json::from_str(base)?;
     manifest.reuse = if fresh { Reuse::Fresh } else { Reuse::Reuse };
-    let program = ProgramManifest { name: "echo".parse()?, description: String::new(), input_schema: None, output_schema: None };
+    let program = ProgramManifest {
+        name: "echo".parse()?,
+        description: String::new(),
+        input_schema: None,
+        output_schema: None,
+    };
     manifest.programs.push(program);
-    let package = oriel_package::Package { manifest, component: component.to_vec(), readme: None, assets: Vec::new(), sbom: None };
+    let package = oriel_package::Package {
+        manifest,
+        component: component.to_vec(),
+        readme: None,
+        assets: Vec::new(),
+        sbom: None,
+    };
     let package = oriel_package::pack(&package)?;
     Ok(Oriel::open(cache)?.load(&package.bytes, Setup::granting_what_is_asked()).await?)
 }
@@ -37,7 +48,10 @@ pub async fn lease(extension: &Extension, calls: u32, input: &str) -> Result<()>
 
 /// Calls per second of that many threads together.
 pub fn threads(extension: &Extension, threads: usize, calls: u32, input: &str) -> Result<f64> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .enable_all()
+        .build()?;
     let started = Instant::now();
     runtime.block_on(async {
         let tasks: Vec<_> = (0..threads)

@@ -30,7 +30,11 @@ fn measure(calls: u32, contenders: &mut [Contender<'_>]) -> anyhow::Result<Vec<(
         times.sort();
         times[times.len() / 2].as_nanos() as f64 / f64::from(calls)
     };
-    Ok(contenders.iter().zip(&mut times).map(|((name, _), times)| (*name, median(times))).collect())
+    Ok(contenders
+        .iter()
+        .zip(&mut times)
+        .map(|((name, _), times)| (*name, median(times)))
+        .collect())
 }
 
 fn table(title: &str, base: usize, rows: &[(&'static str, f64)]) {
@@ -55,14 +59,29 @@ fn main() -> anyhow::Result<()> {
         let rows = measure(
             20_000,
             &mut [
-                ("bare wasmtime (async, epoch, limiter)", Box::new(|calls| runtime.block_on(warm.call(calls, &input)))),
-                ("facade, Extension::call", Box::new(|calls| runtime.block_on(facade::call(&reused, calls, &input)))),
-                ("facade, Lease::call", Box::new(|calls| runtime.block_on(facade::lease(&reused, calls, &input)))),
-                ("Extism", Box::new(|calls| extism_echo::call(&mut plugin, calls / 10 + 1, &input).map(drop))),
+                (
+                    "bare wasmtime (async, epoch, limiter)",
+                    Box::new(|calls| runtime.block_on(warm.call(calls, &input))),
+                ),
+                (
+                    "facade, Extension::call",
+                    Box::new(|calls| runtime.block_on(facade::call(&reused, calls, &input))),
+                ),
+                (
+                    "facade, Lease::call",
+                    Box::new(|calls| runtime.block_on(facade::lease(&reused, calls, &input))),
+                ),
+                (
+                    "Extism",
+                    Box::new(|calls| extism_echo::call(&mut plugin, calls / 10 + 1, &input).map(drop)),
+                ),
             ],
         )?;
         // Extism is slow enough that a tenth of the calls will do.
-        let rows: Vec<_> = rows.into_iter().map(|(name, nanos)| (name, if name == "Extism" { nanos * 10.0 } else { nanos })).collect();
+        let rows: Vec<_> = rows
+            .into_iter()
+            .map(|(name, nanos)| (name, if name == "Extism" { nanos * 10.0 } else { nanos }))
+            .collect();
         table(&format!("warm call, echo of {size} B"), 0, &rows);
     }
 
@@ -70,8 +89,14 @@ fn main() -> anyhow::Result<()> {
     let rows = measure(
         500,
         &mut [
-            ("bare pooled instantiation and a call", Box::new(|calls| runtime.block_on(raw.fresh(calls, &input)))),
-            ("facade, reuse = fresh", Box::new(|calls| runtime.block_on(facade::call(&fresh, calls, &input)))),
+            (
+                "bare pooled instantiation and a call",
+                Box::new(|calls| runtime.block_on(raw.fresh(calls, &input))),
+            ),
+            (
+                "facade, reuse = fresh",
+                Box::new(|calls| runtime.block_on(facade::call(&fresh, calls, &input))),
+            ),
         ],
     )?;
     table("a new instance for each call, echo of 32 B", 0, &rows);

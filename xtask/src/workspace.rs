@@ -65,32 +65,11 @@ pub(crate) fn metadata(root: &Path, resolve: bool) -> Result<Value> {
     serde_json::from_str(&command.read()?).context("cargo metadata did not answer JSON")
 }
 
-/// The manifests of the packages and workspaces that lie beside the workspace (kits, guests, benchmarks), topmost ones
-/// only. Templates of author tools are no packages.
-pub(crate) fn packages_beside(root: &Path) -> Result<Vec<String>> {
-    let files = files(root)?;
-    let manifests = files
-        .iter()
-        .map(|file| file.path.as_str())
-        .filter(|path| path.ends_with("/Cargo.toml"));
-    Ok(topmost(
-        manifests.filter(|path| !path.starts_with("crates/") && !path.starts_with("xtask/")),
-    ))
-}
-
-/// Those paths in whose directory, or above it, no other one lies.
-fn topmost<'a>(manifests: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let mut found: Vec<String> = Vec::new();
-    let mut sorted: Vec<&str> = manifests.collect();
-    sorted.sort_by_key(|path| path.len());
-    for path in sorted {
-        let below = |other: &String| path.starts_with(other.trim_end_matches("Cargo.toml"));
-        if !found.iter().any(below) {
-            found.push(path.to_owned());
-        }
-    }
-    found.sort();
-    found
+/// The Rust files of the packages and workspaces that lie beside the workspace: kits, guests, examples, benchmarks.
+/// Templates of author tools are no packages.
+pub(crate) fn sources_beside(root: &Path) -> Result<Vec<String>> {
+    let beside = |path: &String| path.ends_with(".rs") && !path.starts_with("crates/") && !path.starts_with("xtask/");
+    Ok(files(root)?.into_iter().map(|file| file.path).filter(beside).collect())
 }
 
 #[cfg(test)]
@@ -98,16 +77,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_topmost_manifests_count() {
-        let paths = [
-            "tests/guests/echo/Cargo.toml",
-            "tests/guests/Cargo.toml",
-            "kits/rust/Cargo.toml",
-            "tests/guests-more/Cargo.toml",
-        ];
-        assert_eq!(
-            topmost(paths.into_iter()),
-            ["kits/rust/Cargo.toml", "tests/guests-more/Cargo.toml", "tests/guests/Cargo.toml"]
-        );
+    fn sources_beside_the_workspace_are_its_neighbours_alone() {
+        let files = sources_beside(&root()).expect("the repository lists its files");
+        assert!(files.iter().any(|path| path.starts_with("kits/rust/")), "{files:?}");
+        assert!(!files.iter().any(|path| path.starts_with("crates/")), "{files:?}");
     }
 }

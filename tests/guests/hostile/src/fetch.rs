@@ -46,6 +46,9 @@ pub fn get(url: &str) -> String {
 /// Requests that are all under way before the first answer is read.
 pub fn get_at_once(count: usize, url: &str) -> String {
     let sent: Vec<_> = (0..count).map(|_| send(url)).collect();
-    let answers: Vec<_> = sent.into_iter().map(|future| words(future.and_then(|future| receive(&future)))).collect();
+    let answers: Vec<_> = sent
+        .into_iter()
+        .map(|future| words(future.and_then(|future| receive(&future))))
+        .collect();
     answers.join(" | ")
 }

@@ -37,13 +37,19 @@ fn recurse(depth: u64) -> u64 {
 }
 
 fn quoted(text: impl AsRef<str>) -> String {
-    format!("\"{}\"", text.as_ref().replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
+    format!(
+        "\"{}\"",
+        text.as_ref().replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+    )
 }
 
 impl Program for Hostile {
     fn execute(name: String, input: String) -> Result<String, Error> {
         let word = input.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(&input);
-        let number = || word.parse::<usize>().map_err(|_| Error::InvalidInput(format!("`{word}` is not a number")));
+        let number = || {
+            word.parse::<usize>()
+                .map_err(|_| Error::InvalidInput(format!("`{word}` is not a number")))
+        };
         match name.as_str() {
             "echo" => Ok(input),
             // Evils of computing.
@@ -183,12 +189,18 @@ impl Lifecycle for Hostile {
     }
 
     fn health_check() -> Health {
-        Health { healthy: !config::get().contains("\"ill\":true"), detail: Some("as configured".to_owned()) }
+        Health {
+            healthy: !config::get().contains("\"ill\":true"),
+            detail: Some("as configured".to_owned()),
+        }
     }
 
     fn check_config(config: String) -> Result<(), Vec<ConfigProblem>> {
         if config.contains("\"bad\"") {
-            return Err(vec![ConfigProblem { path: "/bad".to_owned(), message: "is bad".to_owned() }]);
+            return Err(vec![ConfigProblem {
+                path: "/bad".to_owned(),
+                message: "is bad".to_owned(),
+            }]);
         }
         Ok(())
     }
