@@ -1,110 +1,67 @@
-//! What a call costs: through the facade, through bare wasmtime, through Extism; the same echo everywhere, all in
-//! one run, so that the ratios mean something on any machine.
+//! What Oriel costs, each figure beside what it is compared with, in one run, so that the ratios mean something on any
+//! machine. `oriel-bench` runs everything; `oriel-bench NAME…` runs some; the marks come as a table at the end.
+//!
+//! Start reading at [`SECTIONS`].
 
+mod batch;
+mod calls;
+mod ceiling;
+mod density;
 mod extism_echo;
 mod facade;
+mod guests;
+mod http;
+mod install;
+mod load;
+mod neighbour;
 mod raw;
+mod report;
+mod server;
+mod stream;
 
-use std::time::{Duration, Instant};
+use std::path::Path;
 
-/// Rounds of each measurement; contenders take turns, so that a disturbance hits them alike.
-const ROUNDS: usize = 15;
+use anyhow::{Result, bail};
 
-/// One contender: runs that many calls.
-type Contender<'a> = (&'static str, Box<dyn FnMut(u32) -> anyhow::Result<()> + 'a>);
+use crate::report::Report;
 
-/// Median nanoseconds per call of each contender.
-fn measure(calls: u32, contenders: &mut [Contender<'_>]) -> anyhow::Result<Vec<(&'static str, f64)>> {
-    let mut times = vec![Vec::new(); contenders.len()];
-    for (_, run) in contenders.iter_mut() {
-        run(calls / 4 + 1)?;
+/// What can be measured.
+const SECTIONS: [&str; 7] = ["calls", "http", "batch", "stream", "install", "density", "neighbour"];
+
+fn main() -> Result<()> {
+    let mut chosen: Vec<String> = std::env::args().skip(1).collect();
+    if let [first, component] = &chosen[..]
+        && first == "ceiling"
+    {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        return runtime.block_on(ceiling::serve(Path::new(component)));
     }
-    for _ in 0..ROUNDS {
-        for ((_, run), times) in contenders.iter_mut().zip(&mut times) {
-            let started = Instant::now();
-            run(calls)?;
-            times.push(started.elapsed());
+    if let Some(unknown) = chosen.iter().find(|name| !SECTIONS.contains(&name.as_str())) {
+        bail!("there is no measurement `{unknown}`: choose from {}", SECTIONS.join(", "));
+    }
+    if chosen.is_empty() {
+        chosen.extend(SECTIONS.map(str::to_owned));
+    }
+    let mut report = Report::default();
+    let scratch = tempfile::tempdir()?;
+    if chosen.iter().any(|name| name == "calls") {
+        calls::run(&mut report)?;
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(async {
+        for name in &chosen {
+            match name.as_str() {
+                "http" => http::run(&mut report, scratch.path()).await?,
+                "batch" => batch::run(&mut report, scratch.path()).await?,
+                "stream" => stream::run(&mut report).await?,
+                "install" => install::run(&mut report, scratch.path()).await?,
+                "density" => density::run(&mut report, scratch.path()).await?,
+                "neighbour" => neighbour::run(&mut report, scratch.path()).await?,
+                _ => {}
+            }
         }
-    }
-    let median = |times: &mut Vec<Duration>| {
-        times.sort();
-        times[times.len() / 2].as_nanos() as f64 / f64::from(calls)
-    };
-    Ok(contenders
-        .iter()
-        .zip(&mut times)
-        .map(|((name, _), times)| (*name, median(times)))
-        .collect())
-}
-
-fn table(title: &str, base: usize, rows: &[(&'static str, f64)]) {
-    println!("\n{title}");
-    for (name, nanos) in rows {
-        println!("  {name:<44} {:>10.3} µs {:>9.2} ×", nanos / 1e3, nanos / rows[base].1);
-    }
-}
-
-fn main() -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let echo = oriel_test_guests::component("echo");
-    let cache = tempfile::tempdir()?;
-    let reused = runtime.block_on(facade::load(cache.path(), &echo, false))?;
-    let fresh = runtime.block_on(facade::load(cache.path(), &echo, true))?;
-    let raw = raw::Raw::new(&echo)?;
-    let mut warm = runtime.block_on(raw.instance())?;
-    let mut plugin = extism_echo::plugin()?;
-
-    for size in [32usize, 1_024] {
-        let input = format!("\"{}\"", "x".repeat(size - 2));
-        let rows = measure(
-            20_000,
-            &mut [
-                (
-                    "bare wasmtime (async, epoch, limiter)",
-                    Box::new(|calls| runtime.block_on(warm.call(calls, &input))),
-                ),
-                (
-                    "facade, Extension::call",
-                    Box::new(|calls| runtime.block_on(facade::call(&reused, calls, &input))),
-                ),
-                (
-                    "facade, Lease::call",
-                    Box::new(|calls| runtime.block_on(facade::lease(&reused, calls, &input))),
-                ),
-                (
-                    "Extism",
-                    Box::new(|calls| extism_echo::call(&mut plugin, calls / 10 + 1, &input).map(drop)),
-                ),
-            ],
-        )?;
-        // Extism is slow enough that a tenth of the calls will do.
-        let rows: Vec<_> = rows
-            .into_iter()
-            .map(|(name, nanos)| (name, if name == "Extism" { nanos * 10.0 } else { nanos }))
-            .collect();
-        table(&format!("warm call, echo of {size} B"), 0, &rows);
-    }
-
-    let input = format!("\"{}\"", "x".repeat(30));
-    let rows = measure(
-        500,
-        &mut [
-            (
-                "bare pooled instantiation and a call",
-                Box::new(|calls| runtime.block_on(raw.fresh(calls, &input))),
-            ),
-            (
-                "facade, reuse = fresh",
-                Box::new(|calls| runtime.block_on(facade::call(&fresh, calls, &input))),
-            ),
-        ],
-    )?;
-    table("a new instance for each call, echo of 32 B", 0, &rows);
-
-    println!("\nfresh instances on several threads (calls per second together)");
-    for threads in [1usize, 2] {
-        let rate = facade::threads(&fresh, threads, 4_000, &input)?;
-        println!("  {threads} thread(s) {rate:>28.0}");
-    }
+        anyhow::Ok(())
+    })?;
+    println!("\n{}", report.table());
     Ok(())
 }

@@ -28,16 +28,34 @@ pub struct Warm {
 }
 
 impl Raw {
-    pub fn new(component: &[u8]) -> Result<Self> {
+    fn engine() -> Result<Engine> {
+        let mut pool = PoolingAllocationConfig::new();
+        // Python components are made of many core instances.
+        pool.max_core_instances_per_component(100)
+            .max_tables_per_component(100)
+            .table_elements(100_000)
+            .max_component_instance_size(4 << 20);
         let mut config = Config::new();
         config
             .concurrency_support(false)
             .epoch_interruption(true)
-            .allocation_strategy(InstanceAllocationStrategy::Pooling(PoolingAllocationConfig::new()));
-        let engine = Engine::new(&config).map_err(wasm)?;
+            .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+        Engine::new(&config).map_err(wasm)
+    }
+
+    /// Compiles a component and forgets it.
+    pub fn compile(component: &[u8]) -> Result<()> {
+        Component::new(&Self::engine()?, component).map_err(wasm).map(drop)
+    }
+
+    pub fn new(component: &[u8]) -> Result<Self> {
+        let engine = Self::engine()?;
         let component = Component::new(&engine, component).map_err(wasm)?;
         let mut linker = Linker::new(&engine);
         Echo::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state).map_err(wasm)?;
+        // What the kits import besides and these programs never call.
+        linker.allow_shadowing(true);
+        linker.define_unknown_imports_as_traps(&component).map_err(wasm)?;
         let pre: InstancePre<State> = linker.instantiate_pre(&component).map_err(wasm)?;
         let pre = EchoPre::new(pre).map_err(wasm)?;
         let ticking = engine.weak();
@@ -52,7 +70,7 @@ impl Raw {
     }
 
     pub async fn instance(&self) -> Result<Warm> {
-        let limits = StoreLimitsBuilder::new().memory_size(64 << 20).table_elements(100_000).build();
+        let limits = StoreLimitsBuilder::new().memory_size(256 << 20).table_elements(100_000).build();
         let mut store = Store::new(&self.engine, State { limits });
         store.limiter(|state| &mut state.limits);
         store.epoch_deadline_async_yield_and_update(1);
@@ -71,14 +89,18 @@ impl Raw {
 
 impl Warm {
     pub async fn call(&mut self, calls: u32, input: &str) -> Result<()> {
-        let program = self.echo.oriel_extension_program();
         for _ in 0..calls {
-            self.store.set_epoch_deadline(1);
-            let answer = program.call_execute(&mut self.store, "echo", input).await.map_err(wasm)?;
-            let output = answer.ok().context("the echo answers")?;
+            let output = self.one("echo", input).await?;
             assert_eq!(output.len(), input.len());
         }
         Ok(())
+    }
+
+    pub async fn one(&mut self, program: &str, input: &str) -> Result<String> {
+        self.store.set_epoch_deadline(1);
+        let guest = self.echo.oriel_extension_program();
+        let answer = guest.call_execute(&mut self.store, program, input).await.map_err(wasm)?;
+        answer.ok().context("the guest answers")
     }
 }
 

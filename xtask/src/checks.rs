@@ -95,19 +95,6 @@ fn deny(root: &Path) -> Result<()> {
         .go()
 }
 
-/// Runs the benchmarks.
-///
-/// # Errors
-/// When they cannot be built or fail.
-pub(crate) fn bench() -> Result<()> {
-    let directory = workspace::root().join("bench");
-    if !directory.join("Cargo.toml").is_file() {
-        bail!("there is no bench/ workspace yet");
-    }
-    ui::step("benchmarks");
-    cargo().args(["run", "--release", "--locked"]).directory(&directory).go()
-}
-
 /// Builds the book.
 ///
 /// # Errors

@@ -4,6 +4,7 @@
 //! It builds in seconds: what needs our own crates lives in `xtask/codegen`, which this program runs.
 //! Start reading at [`COMMANDS`].
 
+mod bench;
 mod checks;
 mod codegen;
 mod demo;
@@ -66,9 +67,9 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bench",
-        options: &[],
-        about: "run the benchmarks in bench/",
-        run: |_| checks::bench(),
+        options: bench::SECTIONS,
+        about: "measure what bench/ measures, or the parts that are named",
+        run: bench::bench,
     },
     Command {
         name: "fuzz",

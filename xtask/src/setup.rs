@@ -75,6 +75,17 @@ pub(crate) fn node() -> Result<()> {
     }
 }
 
+/// Makes sure of the client that loads servers under measurement.
+///
+/// # Errors
+/// When it is missing and cannot be installed.
+pub(crate) fn wrk() -> Result<()> {
+    if have("wrk") {
+        return Ok(());
+    }
+    debian::install(&["wrk"], "the benchmarks load servers with it")
+}
+
 fn python() -> Result<()> {
     let check = |code| run("python3").args(["-c", code]);
     if !check("import ensurepip, venv").succeeds() {

@@ -44,6 +44,7 @@ pub use self::install::{Consent, Inspection};
 pub use self::logs::LogWakeups;
 pub use self::status::{Health, HealthState, Status};
 pub use self::watch::Watcher;
+pub use oriel_sandbox::SandboxStats as Instances;
 
 /// What the service is told by its operator.
 #[derive(Debug, Clone)]

@@ -8,7 +8,7 @@ use oriel_model::manifest::ProgramManifest;
 use oriel_model::page::{Page, PageRequest};
 use oriel_model::schema::SchemaProblem;
 use oriel_model::task::ProgramRef;
-use oriel_sandbox::PoolStats;
+use oriel_sandbox::{PoolStats, SandboxStats};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -53,6 +53,12 @@ pub struct Status {
 }
 
 impl Extensions {
+    /// Numbers of the instances of all tenants, for who watches the server.
+    #[must_use]
+    pub fn instances(&self) -> SandboxStats {
+        self.shared.sandbox.stats()
+    }
+
     /// One installation, asked for its health when it is running.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! One instance of a component: its start, its calls, its end.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use crate::bindings::{lifecycle, program, types};
 use crate::call::{Call, ConfigProblem, Health};
 use crate::component::Loaded;
 use crate::error::{CallError, Stop, shortened};
+use crate::lane::Lane;
 use crate::meter::{self, Meter};
 use crate::options::SandboxOptions;
 use crate::pool::PoolSpec;
@@ -19,12 +21,16 @@ use crate::state::State;
 /// A guest runs at most this many ticks before others get a turn.
 const TICKS_PER_TURN: u64 = 1;
 
+/// One of the `lifecycle` functions at work.
+type Managing<'a, T> = Pin<Box<dyn Future<Output = wasmtime::Result<T>> + Send + 'a>>;
+
 /// One instance, used by one call at a time.
 pub(crate) struct Instance {
     store: Store<State>,
     program: Option<program::Guest>,
     lifecycle: Option<lifecycle::Guest>,
     meter: Arc<Meter>,
+    lane: Arc<Lane>,
     calls: u32,
     /// Linear memory after the start: what it grows by later is what calls left behind.
     first_memory: u64,
@@ -40,6 +46,7 @@ impl Instance {
         engine: &Engine,
         spec: &Arc<PoolSpec>,
         options: &Arc<SandboxOptions>,
+        lane: &Arc<Lane>,
         loaded: &Loaded,
         slot: Slot,
     ) -> Result<Box<Self>, CallError> {
@@ -47,7 +54,7 @@ impl Instance {
         let mut store = Store::new(engine, State::new(Arc::clone(spec), Arc::clone(options)));
         store.limiter(|state| &mut state.limiter);
         store.epoch_deadline_callback(|context| {
-            context.data().overdue(meter::now())?;
+            context.data().interrupt(meter::now())?;
             Ok(UpdateDeadline::Yield(TICKS_PER_TURN))
         });
         store.set_epoch_deadline(TICKS_PER_TURN);
@@ -71,7 +78,7 @@ impl Instance {
             };
             wasmtime::Result::Ok((program, lifecycle, answer))
         };
-        let (result, ended) = meter.run(started, hard, start).await;
+        let (result, ended) = meter.run(lane, started, hard, start).await;
         let state = store.data_mut();
         state.end();
         let (program, lifecycle, answer) = match result.map_err(wasmtime::Error::from).and_then(|result| result) {
@@ -95,6 +102,7 @@ impl Instance {
             program,
             lifecycle,
             meter,
+            lane: Arc::clone(lane),
             calls: 0,
             first_memory,
             broken: false,
@@ -105,7 +113,13 @@ impl Instance {
 
     /// Calls a program. `started` is the present moment.
     pub(crate) async fn execute(&mut self, call: &Call<'_>, started: u64) -> Result<String, CallError> {
-        let Self { store, program, meter, .. } = self;
+        let Self {
+            store,
+            program,
+            meter,
+            lane,
+            ..
+        } = self;
         let Some(program) = program else {
             return Err(CallError::NotExported {
                 interface: "oriel:extension/program",
@@ -121,7 +135,7 @@ impl Instance {
         // Broken until shown otherwise: a caller that goes away in the middle leaves a guest in mid-call.
         self.broken = true;
         let (result, ended) = meter
-            .run(started, hard, program.call_execute(&mut *store, call.program, call.input))
+            .run(lane, started, hard, program.call_execute(&mut *store, call.program, call.input))
             .await;
         self.last_used = ended;
         self.calls += 1;
@@ -154,12 +168,16 @@ impl Instance {
     }
 
     /// Runs one of the `lifecycle` functions under the limits of a call.
-    async fn manage<T>(
+    async fn manage<T: Send>(
         &mut self,
-        work: impl AsyncFnOnce(&lifecycle::Guest, &mut Store<State>) -> wasmtime::Result<T>,
+        work: impl for<'a> FnOnce(&'a lifecycle::Guest, &'a mut Store<State>) -> Managing<'a, T>,
     ) -> Result<Option<T>, CallError> {
         let Self {
-            store, lifecycle, meter, ..
+            store,
+            lifecycle,
+            meter,
+            lane,
+            ..
         } = self;
         let Some(lifecycle) = lifecycle else { return Ok(None) };
         let limits = &store.data().spec.limits;
@@ -169,7 +187,7 @@ impl Instance {
         store.set_epoch_deadline(TICKS_PER_TURN);
         let hard = store.data().call.hard;
         self.broken = true;
-        let (result, ended) = meter.run(started, hard, work(lifecycle, store)).await;
+        let (result, ended) = meter.run(lane, started, hard, work(lifecycle, store)).await;
         self.last_used = ended;
         store.data_mut().end();
         match result.map_err(wasmtime::Error::from).and_then(|result| result) {
@@ -183,7 +201,7 @@ impl Instance {
 
     /// Asks the guest how it is; one without `lifecycle` is well as long as it runs.
     pub(crate) async fn health_check(&mut self) -> Result<Health, CallError> {
-        let health = self.manage(async |guest, store| guest.call_health_check(store).await).await?;
+        let health = self.manage(|guest, store| Box::pin(guest.call_health_check(store))).await?;
         Ok(health.map_or(
             Health {
                 healthy: true,
@@ -198,8 +216,9 @@ impl Instance {
 
     /// Asks the guest what is wrong with a configuration.
     pub(crate) async fn check_config(&mut self, config: &str) -> Result<Vec<ConfigProblem>, CallError> {
+        let config = config.to_owned();
         let answer = self
-            .manage(async |guest, store| guest.call_check_config(store, config).await)
+            .manage(|guest, store| Box::pin(async move { guest.call_check_config(store, &config).await }))
             .await?;
         let problems = answer.and_then(Result::err).unwrap_or_default();
         let shown = |problem: lifecycle::ConfigProblem| ConfigProblem {
@@ -214,7 +233,7 @@ impl Instance {
         if self.broken {
             return;
         }
-        if let Err(error) = self.manage(async |guest, store| guest.call_shutdown(store).await).await {
+        if let Err(error) = self.manage(|guest, store| Box::pin(guest.call_shutdown(store))).await {
             let spec = &self.store.data().spec;
             tracing::debug!(extension = %spec.extension, %error, "`shutdown` failed");
         }

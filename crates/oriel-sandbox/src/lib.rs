@@ -20,6 +20,7 @@ mod engine;
 mod error;
 mod host;
 mod instance;
+mod lane;
 mod limiter;
 mod meter;
 mod options;
@@ -40,5 +41,5 @@ pub use ports::{
     Clock, ComponentSource, Connect, Entry, HostServices, KeyPage, KeyValue, KeyValueError, LogRecord, LogSink, Refusal, RefusalSink,
     Resolve, Stream,
 };
-pub use sandbox::Sandbox;
+pub use sandbox::{Sandbox, SandboxStats};
 pub use shape::Shape;

@@ -2,17 +2,23 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::task::Poll;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
+use tokio::runtime::Handle;
 
 use crate::error::Stop;
+use crate::lane::{self, Lane};
 
 /// Monotonic time in nanoseconds.
 pub(crate) fn now() -> u64 {
-    let time = clock_gettime(ClockId::Monotonic);
+    read(ClockId::Monotonic)
+}
+
+fn read(clock: ClockId) -> u64 {
+    let time = clock_gettime(clock);
     u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0)
 }
 
@@ -26,6 +32,11 @@ pub(crate) fn nanos(span: Duration) -> u64 {
 #[derive(Debug, Default)]
 pub(crate) struct Meter {
     turn_started: AtomicU64,
+    /// Whether the present turn is on a thread for long calls, where only the thread's own clock tells what the
+    /// guest has had.
+    seated: AtomicBool,
+    /// Whether the present turn ended because it was over, and not because the guest waits for something.
+    interrupted: AtomicBool,
     cpu: AtomicU64,
     host_calls: AtomicU32,
     host_bytes: AtomicU64,
@@ -39,8 +50,14 @@ impl Meter {
         self.host_bytes.store(0, Relaxed);
     }
 
-    /// Nanoseconds that the guest has run by `now`, which must lie within a turn of it.
-    pub(crate) fn cpu_within_turn(&self, now: u64) -> u64 {
+    /// The guest's turn is over. Answers the nanoseconds that it has run by `now`.
+    pub(crate) fn interrupt(&self, now: u64) -> u64 {
+        self.interrupted.store(true, Relaxed);
+        let now = if self.seated.load(Relaxed) {
+            read(ClockId::ThreadCPUTime)
+        } else {
+            now
+        };
         self.cpu.load(Relaxed) + now.saturating_sub(self.turn_started.load(Relaxed))
     }
 
@@ -74,27 +91,100 @@ impl Meter {
 
     /// Runs `future` until it is done or `hard`, a moment of [`now`], has passed while it waits; answers its
     /// output and when it ended. What it does between two waits is the guest's CPU time. `started` is the
-    /// present moment. A guest that does not wait is stopped by the epoch, not here.
-    pub(crate) async fn run<F: Future>(&self, started: u64, hard: u64, future: F) -> (Result<F::Output, Stop>, u64) {
+    /// present moment. A guest that does not wait is stopped by the epoch, not here; one that runs for long goes on
+    /// in the lane.
+    pub(crate) async fn run<F>(&self, lane: &Lane, started: u64, hard: u64, future: F) -> (Result<F::Output, Stop>, u64)
+    where
+        F: Future<Output: Send> + Send,
+    {
         let mut future = pin!(future);
         let mut timer: Option<Pin<Box<tokio::time::Sleep>>> = None;
         let mut turn = Some(started);
-        poll_fn(|context| {
-            let start = turn.take().unwrap_or_else(now);
-            self.turn_started.store(start, Relaxed);
-            let polled = future.as_mut().poll(context);
-            let end = now();
-            self.cpu.store(self.cpu.load(Relaxed) + (end - start), Relaxed);
-            match polled {
-                Poll::Ready(output) => Poll::Ready((Ok(output), end)),
-                Poll::Pending => {
-                    // Most calls never wait and never pay for a timer.
-                    let left = Duration::from_nanos(hard.saturating_sub(end));
-                    let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(left)));
-                    timer.as_mut().poll(context).map(|()| (Err(Stop::Timeout), now()))
+        loop {
+            let quick = poll_fn(|context| {
+                let start = turn.take().unwrap_or_else(now);
+                let (polled, end) = self.turn(ClockId::Monotonic, start, future.as_mut(), context);
+                match polled {
+                    Poll::Ready(output) => Poll::Ready(Quick::Ended(Ok(output), end)),
+                    Poll::Pending => {
+                        if self.interrupted.load(Relaxed)
+                            && self.cpu() > nanos(lane::QUICK)
+                            && let Some(runtime) = lane.way_out()
+                        {
+                            return Poll::Ready(Quick::Long(runtime));
+                        }
+                        // Most calls never wait and never pay for a timer.
+                        let left = Duration::from_nanos(hard.saturating_sub(end));
+                        let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(left)));
+                        let late = |()| Quick::Ended(Err(Stop::Timeout), now());
+                        timer.as_mut().poll(context).map(late)
+                    }
+                }
+            });
+            match quick.await {
+                Quick::Ended(result, end) => return (result, end),
+                Quick::Long(runtime) => {
+                    let left = Duration::from_nanos(hard.saturating_sub(now()));
+                    match tokio::time::timeout(left, self.run_long(lane, &runtime, future.as_mut())).await {
+                        Ok(Some(output)) => return (Ok(output), now()),
+                        // It waits for something, which it can do here.
+                        Ok(None) => {}
+                        Err(_) => return (Err(Stop::Timeout), now()),
+                    }
                 }
             }
-        })
-        .await
+        }
     }
+
+    /// Runs `future` in the lane, slice by slice; nothing when it waits.
+    async fn run_long<F>(&self, lane: &Lane, runtime: &Handle, mut future: Pin<&mut F>) -> Option<F::Output>
+    where
+        F: Future<Output: Send> + Send,
+    {
+        loop {
+            let mut ends = None;
+            let slice = |context: &mut Context<'_>| {
+                let ends = *ends.get_or_insert_with(|| now() + nanos(lane::SLICE));
+                self.seated.store(true, Relaxed);
+                let start = read(ClockId::ThreadCPUTime);
+                let (polled, _) = self.turn(ClockId::ThreadCPUTime, start, future.as_mut(), context);
+                self.seated.store(false, Relaxed);
+                match polled {
+                    Poll::Ready(output) => Poll::Ready(Slice::Ended(output)),
+                    Poll::Pending if !self.interrupted.load(Relaxed) => Poll::Ready(Slice::Waits),
+                    Poll::Pending if now() > ends => Poll::Ready(Slice::Over),
+                    Poll::Pending => Poll::Pending,
+                }
+            };
+            match lane.sit(runtime, slice).await? {
+                Slice::Ended(output) => return Some(output),
+                Slice::Waits => return None,
+                Slice::Over => {}
+            }
+        }
+    }
+
+    /// Polls once and accounts for it. `start` is the present moment of `clock`; answers when it ended, too.
+    fn turn<F: Future>(&self, clock: ClockId, start: u64, future: Pin<&mut F>, context: &mut Context<'_>) -> (Poll<F::Output>, u64) {
+        self.turn_started.store(start, Relaxed);
+        self.interrupted.store(false, Relaxed);
+        let polled = future.poll(context);
+        let end = read(clock);
+        self.cpu.store(self.cpu.load(Relaxed) + end.saturating_sub(start), Relaxed);
+        (polled, end)
+    }
+}
+
+/// How a call went on the runtime's own threads.
+enum Quick<T> {
+    Ended(Result<T, Stop>, u64),
+    /// It has run for long and would go on.
+    Long(Handle),
+}
+
+/// How a call's time in a seat ended.
+enum Slice<T> {
+    Ended(T),
+    Waits,
+    Over,
 }

@@ -277,7 +277,7 @@ impl PoolShared {
                 })?
             }
         };
-        let instance = Instance::start(&sandbox.engine, &self.spec, &sandbox.options, &loaded, slot).await?;
+        let instance = Instance::start(&sandbox.engine, &self.spec, &sandbox.options, &sandbox.lane, &loaded, slot).await?;
         if !self.listed.swap(true, Relaxed) {
             sandbox.pools.lock().push(Arc::downgrade(self));
         }

@@ -12,6 +12,7 @@ use crate::cache::Cache;
 use crate::component::Components;
 use crate::error::SandboxError;
 use crate::instance::Instance;
+use crate::lane::Lane;
 use crate::options::SandboxOptions;
 use crate::pool::{Idle, Pool, PoolShared, PoolSpec};
 use crate::shape::Shape;
@@ -27,9 +28,23 @@ pub(crate) struct Shared {
     pub(crate) options: Arc<SandboxOptions>,
     pub(crate) components: Arc<Components>,
     pub(crate) slots: Slots,
+    pub(crate) lane: Arc<Lane>,
     /// Pools that have, or lately had, instances.
     pub(crate) pools: Mutex<Vec<Weak<PoolShared>>>,
     graves: Sender<Box<Instance>>,
+}
+
+/// Numbers of all pools together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SandboxStats {
+    /// Instances that wait for a call.
+    pub idle: u64,
+    /// Leases out.
+    pub busy: u64,
+    /// Calls that wait for a lease.
+    pub waiting: u64,
+    /// Bytes of linear memory in idle instances.
+    pub idle_memory: u64,
 }
 
 impl Sandbox {
@@ -47,6 +62,7 @@ impl Sandbox {
         let shared = Arc::new(Shared {
             components: Arc::new(Components::new(engine.clone(), linker, cache)),
             slots: Slots::new(options.max_instances.max(1)),
+            lane: Arc::new(Lane::new()),
             pools: Mutex::default(),
             engine,
             options: Arc::new(options),
@@ -85,6 +101,22 @@ impl Sandbox {
     #[must_use]
     pub fn is_prepared(&self, component: Digest) -> bool {
         self.0.components.is_prepared(component)
+    }
+
+    /// Numbers of all pools together.
+    #[must_use]
+    pub fn stats(&self) -> SandboxStats {
+        let pools: Vec<_> = self.0.pools.lock().iter().filter_map(Weak::upgrade).collect();
+        pools.into_iter().fold(SandboxStats::default(), |sum, shared| {
+            let idle_memory = shared.idle_memory();
+            let stats = Pool(shared).stats();
+            SandboxStats {
+                idle: sum.idle + u64::from(stats.idle),
+                busy: sum.busy + u64::from(stats.busy),
+                waiting: sum.waiting + u64::from(stats.waiting),
+                idle_memory: sum.idle_memory + idle_memory,
+            }
+        })
     }
 
     /// A pool of instances. Nothing is loaded until its first call, which must run within a tokio runtime.

@@ -112,8 +112,9 @@ impl State {
         Ok(())
     }
 
-    /// Whether the guest must be stopped now, asked while it runs.
-    pub(crate) fn overdue(&self, now: u64) -> Result<(), Stop> {
+    /// Ends the guest's turn. Fails when it must be stopped altogether.
+    pub(crate) fn interrupt(&self, now: u64) -> Result<(), Stop> {
+        let cpu = self.meter.interrupt(now);
         let limits = &self.spec.limits;
         if self.meter.calls() > limits.host_calls {
             return Err(Stop::HostCalls);
@@ -121,7 +122,7 @@ impl State {
         if self.meter.bytes() > limits.host_call_bytes.0 {
             return Err(Stop::HostBytes);
         }
-        if self.meter.cpu_within_turn(now) > self.call.cpu {
+        if cpu > self.call.cpu {
             return Err(Stop::Cpu);
         }
         if now > self.call.hard {

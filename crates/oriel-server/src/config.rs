@@ -135,7 +135,10 @@ settings! {
     header_timeout "header_timeout" plain: TimeSpan = TimeSpan(Duration::from_secs(10));
     /// How long a client may take to send a body, streams excepted.
     body_timeout "body_timeout" plain: TimeSpan = TimeSpan(Duration::from_secs(60));
-    /// How long requests in flight may take to finish after SIGTERM.
+    /// For how long after SIGTERM the server still takes requests, while it says that it is not ready: as long as a
+    /// load balancer in front of it needs to notice.
+    drain_grace "drain_grace" plain: TimeSpan = TimeSpan(Duration::ZERO);
+    /// How long requests in flight may take to finish after SIGTERM and `drain_grace`.
     drain_timeout "drain_timeout" plain: TimeSpan = TimeSpan(Duration::from_secs(30));
     /// For how long a reply is kept for its `Idempotency-Key`.
     idempotency_ttl "idempotency_ttl" plain: TimeSpan = TimeSpan(Duration::from_secs(24 * 3_600));

@@ -9,11 +9,17 @@ use metrics::{Counter, Histogram, counter, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use oriel_model::{Blame, ErrorCode};
 
+use oriel_extensions::Instances;
+
 use crate::operations::Operation;
 
 const HTTP_REQUESTS: &str = "oriel_http_requests_total";
 const HTTP_DURATION: &str = "oriel_http_request_duration_seconds";
 const EXECUTIONS: &str = "oriel_executions_total";
+
+const INSTANCES: &str = "oriel_instances";
+const CALLS_WAITING: &str = "oriel_calls_waiting";
+const IDLE_MEMORY: &str = "oriel_idle_instance_memory_bytes";
 
 /// From a tenth of a millisecond to half a minute.
 const BUCKETS: [f64; 14] = [
@@ -49,6 +55,9 @@ fn describe() {
     );
     metrics::describe_counter!(EXECUTIONS, "Executions by how they ended and whose fault it was.");
     metrics::describe_gauge!("oriel_build_info", "1, with the version as a label.");
+    metrics::describe_gauge!(INSTANCES, "Instances of extensions, idle or busy with a call.");
+    metrics::describe_gauge!(CALLS_WAITING, "Calls that wait for an instance.");
+    metrics::describe_gauge!(IDLE_MEMORY, "Linear memory that idle instances hold.");
     metrics::describe_gauge!("oriel_ready", "1 while the server takes new work.");
 }
 
@@ -125,9 +134,23 @@ impl Metrics {
     }
 
     /// The text that Prometheus reads.
-    pub(crate) fn render(&self, ready: bool) -> String {
+    pub(crate) fn render(&self, ready: bool, instances: Instances) -> String {
         gauge!("oriel_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
         gauge!("oriel_ready").set(f64::from(u8::from(ready)));
+        #[expect(clippy::cast_precision_loss, reason = "a gauge; exact up to nine quadrillions")]
+        for (name, state, value) in [
+            (INSTANCES, "idle", instances.idle),
+            (INSTANCES, "busy", instances.busy),
+            (CALLS_WAITING, "", instances.waiting),
+            (IDLE_MEMORY, "", instances.idle_memory),
+        ] {
+            let gauge = if state.is_empty() {
+                gauge!(name)
+            } else {
+                gauge!(name, "state" => state)
+            };
+            gauge.set(value as f64);
+        }
         recorder().render()
     }
 

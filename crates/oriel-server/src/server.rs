@@ -172,10 +172,12 @@ impl RunningServer {
         Ok(())
     }
 
-    /// Stops taking work, lets what is in flight finish within `drain_timeout`, and flushes what is kept.
+    /// Says for `drain_grace` that it is not ready, stops taking work, lets what is in flight finish within
+    /// `drain_timeout`, and flushes what is kept.
     pub async fn shutdown(mut self) {
         let app = self.app.clone();
         app.ready.store(false, Ordering::Relaxed);
+        tokio::time::sleep(app.config.drain_grace.0).await;
         app.ending.cancel();
         self.stop.cancel();
         let patience = app.config.drain_timeout.0;

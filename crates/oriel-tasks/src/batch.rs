@@ -96,6 +96,16 @@ impl BatchRun {
         Some(results)
     }
 
+    /// The next results in the order of the request if they are here already.
+    pub fn ready(&mut self) -> Option<Vec<ItemResult>> {
+        while let Ok(chunk) = self.chunks.try_recv() {
+            self.early.insert(chunk.start, chunk.results);
+        }
+        let results = self.early.remove(&self.next)?;
+        self.next += results.len();
+        Some(results)
+    }
+
     /// Waits until every execution is recorded and answers the final count. Read all results first.
     ///
     /// # Errors
@@ -270,7 +280,7 @@ async fn work(run: Arc<Run>) -> Vec<Receipt> {
         }
         let end = (start + length_now).min(run.items.len());
         let begun = Instant::now();
-        let results = run.execute(start..end, &mut segment, &mut receipts).await;
+        run.execute(start..end, &mut segment, &mut receipts).await;
         let each = begun
             .elapsed()
             .checked_div(u32::try_from(end - start).unwrap_or(1))
@@ -278,10 +288,6 @@ async fn work(run: Arc<Run>) -> Vec<Receipt> {
         length = usize::try_from(SLICE.as_nanos() / each.as_nanos().max(1))
             .unwrap_or(RUN)
             .clamp(1, RUN);
-        if run.chunks.send(Chunk { start, results }).await.is_err() {
-            // Nobody reads on; what has been executed is still recorded.
-            run.stop.store(true, Ordering::Relaxed);
-        }
     }
     if let Some(mut segment) = segment.filter(|segment| !segment.is_empty()) {
         receipts.extend(run.tasks.shared.recorder.segment(segment.seal()).await);
@@ -289,23 +295,43 @@ async fn work(run: Arc<Run>) -> Vec<Receipt> {
     receipts
 }
 
+/// Results of a run that have not been handed over yet.
+struct Done {
+    start: usize,
+    results: Vec<ItemResult>,
+    succeeded: u64,
+    failed: u64,
+}
+
+impl Done {
+    fn add(&mut self, result: ItemResult) {
+        match result.result {
+            Ok(_) => self.succeeded += 1,
+            // What a stop kept from running has not failed.
+            Err(Fault::Cancelled) if result.execution.is_none() => {}
+            Err(_) => self.failed += 1,
+        }
+        self.results.push(result);
+    }
+}
+
 impl Run {
-    async fn execute(
-        &self,
-        range: std::ops::Range<usize>,
-        segment: &mut Option<SegmentBuilder>,
-        receipts: &mut Vec<Receipt>,
-    ) -> Vec<ItemResult> {
+    /// Executes neighbouring items on one instance.
+    async fn execute(&self, range: std::ops::Range<usize>, segment: &mut Option<SegmentBuilder>, receipts: &mut Vec<Receipt>) {
         let caller = Caller {
             principal: self.principal,
             traceparent: self.traceparent.as_deref(),
         };
-        let mut results = Vec::with_capacity(range.len());
+        let mut done = Done {
+            start: range.start,
+            results: Vec::with_capacity(range.len()),
+            succeeded: 0,
+            failed: 0,
+        };
         let mut lease = None;
-        let (mut succeeded, mut failed) = (0, 0);
         for item in &self.items[range] {
             if self.stop.load(Ordering::Relaxed) {
-                results.push(not_run(item, Fault::Cancelled));
+                done.add(not_run(item, Fault::Cancelled));
                 continue;
             }
             if lease.is_none() {
@@ -315,19 +341,23 @@ impl Run {
                         lease = Some(leased);
                     }
                     Err(fault) => {
-                        failed += 1;
-                        results.push(not_run(item, fault));
+                        done.add(not_run(item, fault));
                         self.note_failure();
                         continue;
                     }
                 }
             }
             let Some(leased) = &mut lease else { continue };
-            let ended = self.tasks.run_item(&self.target, leased, caller, item).await;
-            if ended.result.is_ok() {
-                succeeded += 1;
-            } else {
-                failed += 1;
+            let mut call = std::pin::pin!(self.tasks.run_item(&self.target, leased, caller, item));
+            let ended = match futures::poll!(call.as_mut()) {
+                std::task::Poll::Ready(ended) => ended,
+                // An item that takes its time must not keep back what was done before it.
+                std::task::Poll::Pending => {
+                    self.hand_over(&mut done).await;
+                    call.await
+                }
+            };
+            if ended.result.is_err() {
                 self.note_failure();
             }
             if let Some(segment) = segment {
@@ -337,15 +367,35 @@ impl Run {
                 }
             }
             let Ended { id, result, duration, .. } = ended;
-            results.push(ItemResult {
+            done.add(ItemResult {
                 id: item.id.clone(),
                 execution: Some(id),
                 result,
                 duration,
             });
         }
-        self.live.count(succeeded, failed);
-        results
+        drop(lease);
+        self.hand_over(&mut done).await;
+    }
+
+    /// Passes results on and counts them.
+    async fn hand_over(&self, done: &mut Done) {
+        if done.results.is_empty() {
+            return;
+        }
+        let count = done.results.len();
+        let results = std::mem::take(&mut done.results);
+        self.live
+            .count(std::mem::take(&mut done.succeeded), std::mem::take(&mut done.failed));
+        let chunk = Chunk {
+            start: done.start,
+            results,
+        };
+        done.start += count;
+        if self.chunks.send(chunk).await.is_err() {
+            // Nobody reads on; what has been executed is still recorded.
+            self.stop.store(true, Ordering::Relaxed);
+        }
     }
 
     fn note_failure(&self) {

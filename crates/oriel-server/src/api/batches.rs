@@ -158,31 +158,30 @@ async fn whole(app: &App, mut run: BatchRun, begun: Instant) -> Result<Response,
 
 /// One result a line, while the batch runs. The client that goes away stops the batch.
 fn lines(app: Arc<App>, run: BatchRun) -> Response {
-    let stream = futures::stream::try_unfold(Some((app, run, 0)), |state| async move {
-        let Some((app, mut run, mut succeeded)) = state else {
+    let stream = futures::stream::try_unfold((app, run, 0), |(app, mut run, mut succeeded)| async move {
+        let mut next = run.next().await;
+        if next.is_none() {
+            app.metrics.succeeded(succeeded);
+            // Without its record a result does not count: the reply is then cut off instead of ended.
+            run.finish().await.map_err(|error| {
+                tracing::warn!(%error, "a batch could not be recorded");
+                std::io::Error::other("the batch could not be recorded")
+            })?;
             return Ok(None);
-        };
-        let mut piece = Vec::with_capacity(PIECE + 4_096);
+        }
+        let mut piece = Vec::new();
         let mut counts = Counts::default();
-        while piece.len() < PIECE {
-            let Some(chunk) = run.next().await else {
-                succeeded += counts.succeeded;
-                app.metrics.succeeded(succeeded);
-                // Without its record a result does not count: the reply is then cut off instead of ended.
-                run.finish().await.map_err(|error| {
-                    tracing::warn!(%error, "a batch could not be recorded");
-                    std::io::Error::other("the batch could not be recorded")
-                })?;
-                return Ok(Some((Bytes::from(piece), None)));
-            };
+        // What is ready goes together; what is not is not waited for.
+        while let Some(chunk) = next {
             for result in &chunk {
                 write_batch(&mut piece, result);
                 piece.push(b'\n');
                 counts.add(&app, result);
             }
+            next = if piece.len() < PIECE { run.ready() } else { None };
         }
         succeeded += counts.succeeded;
-        Ok::<_, std::io::Error>(Some((Bytes::from(piece), Some((app, run, succeeded)))))
+        Ok::<_, std::io::Error>(Some((Bytes::from(piece), (app, run, succeeded))))
     });
     let mut response = Response::new(Body::from_stream(stream));
     response

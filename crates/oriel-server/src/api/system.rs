@@ -85,7 +85,7 @@ pub(crate) async fn get_health(State(app): State<Arc<App>>) -> Result<Response, 
     (status = 200, description = "Metrics in the text format of Prometheus.", body = String, content_type = "text/plain; version=0.0.4"),
 ))]
 pub(crate) async fn get_metrics(State(app): State<Arc<App>>) -> Response {
-    let mut response = Response::new(Body::from(app.metrics.render(app.is_ready())));
+    let mut response = Response::new(Body::from(app.metrics.render(app.is_ready(), app.extensions.instances())));
     response
         .headers_mut()
         .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4"));

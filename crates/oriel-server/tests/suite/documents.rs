@@ -75,6 +75,7 @@ async fn health_metrics_and_pages_need_no_key() {
         metrics.text
     );
     assert!(metrics.text.contains("oriel_build_info"), "{}", metrics.text);
+    assert!(metrics.text.contains("oriel_instances{state=\"busy\"} 0"), "{}", metrics.text);
     let served: Value = host.get("/api/openapi.json").await.ok();
     assert_eq!(&served, document());
     let page = host.get("/api/docs/").await;

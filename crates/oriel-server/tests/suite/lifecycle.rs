@@ -77,6 +77,23 @@ async fn a_start_that_cannot_succeed_says_why() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn while_it_is_gracious_it_says_that_it_is_not_ready_and_still_works() {
+    let grace = oriel_model::limits::TimeSpan(std::time::Duration::from_secs(600));
+    let mut host = Host::start_with(|config| config.drain_grace = grace).await.with_echo().await;
+    host.get("/api/v1/health").await.ok();
+    let stopping = tokio::spawn(host.server.take().unwrap().shutdown());
+    loop {
+        // A connection of its own, as a load balancer's.
+        let health = reqwest::get(format!("{}/api/v1/health", host.base)).await.unwrap();
+        if health.status() == 503 {
+            break;
+        }
+    }
+    assert_eq!(host.execute("echo", json!(1)).await.ok()["outputData"], 1);
+    stopping.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_drain_lets_work_end_and_turns_new_work_away() {
     let mut host = Host::start().await.with_hostile(&["sleep"]).await;
     let server = host.server.take().unwrap();

@@ -114,6 +114,28 @@ async fn the_first_error_can_stop_a_batch() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_item_keeps_back_nothing_that_was_done_before_it() {
+    let desk = Desk::new().await;
+    let owner = &desk.world.owner;
+    desk.task("t", "hostile", "sleep", any()).await;
+    // One worker measures some quick items and then takes a run of many; the last of it is slow.
+    let quick = 400;
+    let items = (0..=quick).map(|n| item(n, &json!(if n == quick { 30_000 } else { 0 }))).collect();
+    let request = BatchRequest {
+        max_concurrency: 1,
+        ..request("t", items)
+    };
+    let mut run = desk.tasks.batch(owner, request).await.unwrap();
+    let mut seen = 0;
+    while seen < quick as usize {
+        seen += run.next().await.unwrap().len();
+    }
+    let progress = desk.tasks.batch_progress(owner, &run.id.to_string()).await.unwrap();
+    assert_eq!((progress.state, progress.success_count), (BatchState::Running, u64::from(quick)));
+    assert!(run.ready().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dropped_batch_stops() {
     let desk = Desk::new().await;
     let owner = &desk.world.owner;
