@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use extism::{Manifest, Plugin, Wasm};
@@ -24,7 +25,11 @@ pub fn plugin() -> Result<Plugin> {
         .status()?;
     ensure!(status.success(), "the Extism guest does not build");
     let wasm = std::fs::read(target.join("wasm32-unknown-unknown/release/extism_echo.wasm"))?;
-    Plugin::new(Manifest::new([Wasm::data(wasm)]), [], false)
+    // With a limit of time and of memory, as any host of other people's code sets them; ours has more.
+    let manifest = Manifest::new([Wasm::data(wasm)])
+        .with_timeout(Duration::from_secs(10))
+        .with_memory_max(1_024);
+    Plugin::new(manifest, [], false)
 }
 
 pub fn call(plugin: &mut Plugin, calls: u32, input: &str) -> Result<()> {

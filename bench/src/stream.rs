@@ -73,7 +73,7 @@ fn connect(server: &Server) -> Result<TcpStream> {
     write!(
         stream,
         "POST /api/v1/tasks/stream/execute?taskId=answer&maxConcurrency=2 HTTP/1.1\r\nHost: {address}\r\nAuthorization: {}\r\n\
-         Content-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n",
+         Content-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n",
         Server::authorization()
     )?;
     Ok(stream)

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Result, bail};
 
 use crate::shell::{cargo, run};
-use crate::{codegen, setup, tidy, ui, workspace};
+use crate::{codegen, fuzz, setup, tidy, ui, workspace};
 
 /// Sets the machine up and runs every test.
 ///
@@ -29,7 +29,8 @@ pub(crate) fn test() -> Result<()> {
     run(setup::python_tools()?)
         .args(["-m", "pytest", "-q", "-p", "no:cacheprovider"])
         .directory(&root.join("kits/python"))
-        .go()
+        .go()?;
+    fuzz::fuzz()
 }
 
 /// Runs every check that is not a test, all of them even when one fails.

@@ -221,6 +221,22 @@ pub enum CallError {
     Load(#[from] SandboxError),
 }
 
+impl CallError {
+    /// Whether guest code crashed or was stopped at a limit, whatever it had in mind.
+    pub(crate) const fn is_excess(&self) -> bool {
+        matches!(
+            self,
+            Self::OutputTooLarge { .. }
+                | Self::Timeout { .. }
+                | Self::Cpu { .. }
+                | Self::Memory { .. }
+                | Self::Trapped { .. }
+                | Self::HostCalls { .. }
+                | Self::StartFailed { .. }
+        )
+    }
+}
+
 impl Coded for CallError {
     fn code(&self) -> ErrorCode {
         match self {

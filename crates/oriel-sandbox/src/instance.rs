@@ -41,7 +41,7 @@ pub(crate) struct Instance {
 }
 
 impl Instance {
-    /// Makes an instance and runs its `initialize`.
+    /// Makes an instance and runs its `initialize`; in the lane when it is `suspect`.
     pub(crate) async fn start(
         engine: &Engine,
         spec: &Arc<PoolSpec>,
@@ -49,6 +49,7 @@ impl Instance {
         lane: &Arc<Lane>,
         loaded: &Loaded,
         slot: Slot,
+        suspect: bool,
     ) -> Result<Box<Self>, CallError> {
         let timeout = spec.limits.start_timeout.0;
         let mut store = Store::new(engine, State::new(Arc::clone(spec), Arc::clone(options)));
@@ -78,7 +79,7 @@ impl Instance {
             };
             wasmtime::Result::Ok((program, lifecycle, answer))
         };
-        let (result, ended) = meter.run(lane, started, hard, start).await;
+        let (result, ended) = meter.run(lane, suspect, started, hard, start).await;
         let state = store.data_mut();
         state.end();
         let (program, lifecycle, answer) = match result.map_err(wasmtime::Error::from).and_then(|result| result) {
@@ -111,8 +112,8 @@ impl Instance {
         }))
     }
 
-    /// Calls a program. `started` is the present moment.
-    pub(crate) async fn execute(&mut self, call: &Call<'_>, started: u64) -> Result<String, CallError> {
+    /// Calls a program. `started` is the present moment; a `suspect` guest runs in the lane from the start.
+    pub(crate) async fn execute(&mut self, call: &Call<'_>, started: u64, suspect: bool) -> Result<String, CallError> {
         let Self {
             store,
             program,
@@ -135,7 +136,13 @@ impl Instance {
         // Broken until shown otherwise: a caller that goes away in the middle leaves a guest in mid-call.
         self.broken = true;
         let (result, ended) = meter
-            .run(lane, started, hard, program.call_execute(&mut *store, call.program, call.input))
+            .run(
+                lane,
+                suspect,
+                started,
+                hard,
+                program.call_execute(&mut *store, call.program, call.input),
+            )
             .await;
         self.last_used = ended;
         self.calls += 1;
@@ -187,7 +194,7 @@ impl Instance {
         store.set_epoch_deadline(TICKS_PER_TURN);
         let hard = store.data().call.hard;
         self.broken = true;
-        let (result, ended) = meter.run(lane, started, hard, work(lifecycle, store)).await;
+        let (result, ended) = meter.run(lane, false, started, hard, work(lifecycle, store)).await;
         self.last_used = ended;
         store.data_mut().end();
         match result.map_err(wasmtime::Error::from).and_then(|result| result) {

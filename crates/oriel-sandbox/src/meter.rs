@@ -91,21 +91,30 @@ impl Meter {
 
     /// Runs `future` until it is done or `hard`, a moment of [`now`], has passed while it waits; answers its
     /// output and when it ended. What it does between two waits is the guest's CPU time. `started` is the
-    /// present moment. A guest that does not wait is stopped by the epoch, not here; one that runs for long goes on
-    /// in the lane.
-    pub(crate) async fn run<F>(&self, lane: &Lane, started: u64, hard: u64, future: F) -> (Result<F::Output, Stop>, u64)
+    /// present moment. A guest that does not wait is stopped by the epoch, not here; one that runs for long, or is
+    /// `suspect`, goes on in the lane.
+    pub(crate) async fn run<F>(&self, lane: &Lane, suspect: bool, started: u64, hard: u64, future: F) -> (Result<F::Output, Stop>, u64)
     where
         F: Future<Output: Send> + Send,
     {
         let mut future = pin!(future);
         let mut timer: Option<Pin<Box<tokio::time::Sleep>>> = None;
         let mut turn = Some(started);
+        let mut way_out = if suspect { lane.way_out() } else { None };
         loop {
             let quick = poll_fn(|context| {
+                if let Some(runtime) = way_out.take() {
+                    return Poll::Ready(Quick::Long(runtime));
+                }
                 let start = turn.take().unwrap_or_else(now);
                 let (polled, end) = self.turn(ClockId::Monotonic, start, future.as_mut(), context);
                 match polled {
-                    Poll::Ready(output) => Poll::Ready(Quick::Ended(Ok(output), end)),
+                    Poll::Ready(output) => {
+                        if self.cpu() < nanos(lane::QUICK) {
+                            lane.note_quick(end);
+                        }
+                        Poll::Ready(Quick::Ended(Ok(output), end))
+                    }
                     Poll::Pending => {
                         if self.interrupted.load(Relaxed)
                             && self.cpu() > nanos(lane::QUICK)
@@ -127,7 +136,6 @@ impl Meter {
                     let left = Duration::from_nanos(hard.saturating_sub(now()));
                     match tokio::time::timeout(left, self.run_long(lane, &runtime, future.as_mut())).await {
                         Ok(Some(output)) => return (Ok(output), now()),
-                        // It waits for something, which it can do here.
                         Ok(None) => {}
                         Err(_) => return (Err(Stop::Timeout), now()),
                     }
@@ -136,15 +144,16 @@ impl Meter {
         }
     }
 
-    /// Runs `future` in the lane, slice by slice; nothing when it waits.
+    /// Runs `future` in the lane, slice by slice; nothing when it waits, or gets nowhere there.
     async fn run_long<F>(&self, lane: &Lane, runtime: &Handle, mut future: Pin<&mut F>) -> Option<F::Output>
     where
         F: Future<Output: Send> + Send,
     {
         loop {
-            let mut ends = None;
+            let seat = lane.seat().await?;
+            let ends = now() + nanos(seat.slice);
+            let had = self.cpu();
             let slice = |context: &mut Context<'_>| {
-                let ends = *ends.get_or_insert_with(|| now() + nanos(lane::SLICE));
                 self.seated.store(true, Relaxed);
                 let start = read(ClockId::ThreadCPUTime);
                 let (polled, _) = self.turn(ClockId::ThreadCPUTime, start, future.as_mut(), context);
@@ -156,9 +165,10 @@ impl Meter {
                     Poll::Pending => Poll::Pending,
                 }
             };
-            match lane.sit(runtime, slice).await? {
+            match lane.sit(&seat, runtime, slice)? {
                 Slice::Ended(output) => return Some(output),
                 Slice::Waits => return None,
+                Slice::Over if self.cpu() - had < nanos(seat.slice) / lane::FAIR => return None,
                 Slice::Over => {}
             }
         }

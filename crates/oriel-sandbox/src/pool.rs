@@ -30,6 +30,9 @@ use crate::instance::Instance;
 use crate::ports::{ComponentSource, HostServices};
 use crate::sandbox::Shared;
 
+/// Linear memory beyond which an instance is not dropped in passing.
+const LARGE: u64 = 4 << 20;
+
 /// What a pool runs, for whom, within what.
 pub struct PoolSpec {
     /// For whom.
@@ -113,6 +116,9 @@ pub(crate) struct PoolShared {
     pub(crate) sandbox: Arc<Shared>,
     inner: Mutex<Inner>,
     drained: Notify,
+    /// Whether the last call ended as those of hostile guests do: by a trap or past a limit. The next one then runs where
+    /// it is in nobody's way; a guest that traps a thousand times a second is no better than one that never ends.
+    suspect: AtomicBool,
     /// Whether the sandbox's list of pools with instances holds this one.
     listed: AtomicBool,
 }
@@ -141,6 +147,7 @@ impl Pool {
             sandbox,
             inner: Mutex::default(),
             drained: Notify::new(),
+            suspect: AtomicBool::new(false),
             listed: AtomicBool::new(false),
         }))
     }
@@ -277,11 +284,32 @@ impl PoolShared {
                 })?
             }
         };
-        let instance = Instance::start(&sandbox.engine, &self.spec, &sandbox.options, &sandbox.lane, &loaded, slot).await?;
+        let instance = Instance::start(
+            &sandbox.engine,
+            &self.spec,
+            &sandbox.options,
+            &sandbox.lane,
+            &loaded,
+            slot,
+            self.is_suspect(),
+        )
+        .await?;
         if !self.listed.swap(true, Relaxed) {
             sandbox.pools.lock().push(Arc::downgrade(self));
         }
         Ok(instance)
+    }
+
+    pub(crate) fn is_suspect(&self) -> bool {
+        self.suspect.load(Relaxed)
+    }
+
+    /// Remembers how a call ended.
+    fn judge(&self, error: Option<&CallError>) {
+        let suspect = error.is_some_and(CallError::is_excess);
+        if suspect != self.is_suspect() {
+            self.suspect.store(suspect, Relaxed);
+        }
     }
 
     /// Takes a lease back: to who waits, to rest, or to its end.
@@ -323,10 +351,11 @@ impl PoolShared {
         self.end(gone);
     }
 
-    /// Drops an instance, in order if it wants to be told.
+    /// Drops an instance, in order if it wants to be told. One that grew large takes milliseconds to unmap, which is
+    /// not for the threads that serve calls.
     fn end(&self, instance: Option<Box<Instance>>) {
         if let Some(instance) = instance
-            && instance.has_shutdown()
+            && (instance.has_shutdown() || instance.memory() > LARGE)
         {
             self.sandbox.bury(instance);
         }

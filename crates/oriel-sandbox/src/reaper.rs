@@ -20,6 +20,9 @@ pub(crate) fn start(sandbox: Weak<Shared>, graves: Receiver<Box<Instance>>, idle
     std::thread::Builder::new()
         .name("oriel-reaper".to_owned())
         .spawn(move || {
+            #[cfg(target_os = "linux")]
+            // Unmapping can wait a little; a system that refuses leaves the thread as it is.
+            let _ = rustix::process::nice(10);
             let mut next = Instant::now() + pause;
             loop {
                 match graves.recv_timeout(next.saturating_duration_since(Instant::now())) {

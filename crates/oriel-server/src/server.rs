@@ -14,7 +14,8 @@ use oriel_access::Access;
 use oriel_extensions::{Extensions, ExtensionsOptions, Watcher};
 use oriel_model::time::{Clock, SystemClock};
 use oriel_sandbox::{Sandbox, SandboxOptions};
-use oriel_store_fs::FsBlobs;
+use oriel_store::Journal;
+use oriel_store_fs::{FsBlobs, FsJournal};
 use oriel_store_sql::{SqlOptions, SqlStores, Synchronous};
 use oriel_tasks::{Tasks, TasksOptions};
 use tokio::net::TcpListener;
@@ -92,6 +93,7 @@ impl Server {
                 keep_batches: config.retention_batches.0,
                 max_batch: config.max_batch_items as usize,
                 node: node.clone(),
+                journal: journal(&config)?,
             },
             stores.clone(),
             extensions.clone(),
@@ -209,6 +211,16 @@ fn sql_options(config: &Config) -> SqlOptions {
         Durability::Full => Synchronous::Full,
     };
     options
+}
+
+/// This node's journal, where the database is this node's own file. Nodes that share a database write to it directly: what
+/// one of them has answered for must not wait for that very node.
+fn journal(config: &Config) -> Result<Option<Arc<dyn Journal>>, ServerError> {
+    if !config.database_url().starts_with("sqlite:") {
+        return Ok(None);
+    }
+    let sync = config.durability == Durability::Full;
+    Ok(Some(Arc::new(FsJournal::open(config.data_dir.join("journal"), sync)?)))
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, ServerError> {

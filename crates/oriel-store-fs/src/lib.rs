@@ -1,10 +1,12 @@
-//! Package files in a local directory.
+//! Package files and this node's journal in local directories.
 //!
-//! What lives here: the [`Blobs`] port over files named by their digest, `DIRECTORY/ab/cdef…`. A file appears whole or not
+//! What lives here: [`FsJournal`] (see `journal.rs`), and the [`Blobs`] port over files named by their digest, `DIRECTORY/ab/cdef…`. A file appears whole or not
 //! at all: it is written under another name in `DIRECTORY/tmp`, synced, renamed, and its directories are synced.
 //! What may not: knowledge of what is inside a file, and of who still uses it.
 //!
 //! Start reading at [`FsBlobs::open`].
+
+mod journal;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -16,6 +18,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use oriel_model::Digest;
 use oriel_store::{Blobs, Result, StoreError};
+
+pub use self::journal::FsJournal;
 
 /// Where files are before they are whole.
 const TEMPORARY: &str = "tmp";

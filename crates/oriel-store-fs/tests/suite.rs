@@ -3,8 +3,8 @@
 
 use bytes::Bytes;
 use oriel_model::Digest;
-use oriel_store::{Blobs, StoreError, Stores, conformance, memory};
-use oriel_store_fs::FsBlobs;
+use oriel_store::{Blobs, Journal, StoreError, Stores, conformance, memory};
+use oriel_store_fs::{FsBlobs, FsJournal};
 
 async fn open() -> (tempfile::TempDir, FsBlobs) {
     let directory = tempfile::tempdir().unwrap();
@@ -58,4 +58,73 @@ async fn a_file_in_the_way_of_the_directory_is_told() {
     std::fs::write(&file, b"").unwrap();
     let refused = FsBlobs::open(&file).await;
     assert!(matches!(refused, Err(StoreError::Unavailable { .. })), "{refused:?}");
+}
+
+fn frames(journal: &FsJournal) -> Vec<String> {
+    let left = journal.left().unwrap();
+    left.into_iter().map(|frame| String::from_utf8(frame).unwrap()).collect()
+}
+
+#[test]
+fn a_journal_keeps_frames_until_their_part_is_forgotten() {
+    for sync in [false, true] {
+        let directory = tempfile::tempdir().unwrap();
+        let journal = FsJournal::open(directory.path(), sync).unwrap();
+        assert_eq!(journal.waits_for_disk(), sync);
+        journal.append(b"one").unwrap();
+        journal.append(b"").unwrap();
+        assert!(frames(&journal).is_empty(), "the present part is not left behind");
+        let first = journal.cut().unwrap();
+        journal.append(b"two").unwrap();
+        assert_eq!(frames(&journal), ["one", ""]);
+        let again = FsJournal::open(directory.path(), sync).unwrap();
+        assert_eq!(frames(&again), ["one", "", "two"], "as a process that died leaves it");
+        journal.forget(first).unwrap();
+        assert_eq!(frames(&again), ["two"]);
+        again.append(b"three").unwrap();
+        let second = again.cut().unwrap();
+        again.forget(second).unwrap();
+        assert!(frames(&again).is_empty());
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
+}
+
+#[test]
+fn a_journal_that_was_cut_short_holds_what_was_promised() {
+    let directory = tempfile::tempdir().unwrap();
+    let journal = FsJournal::open(directory.path(), false).unwrap();
+    for frame in ["one", "two", "three"] {
+        journal.append(frame.as_bytes()).unwrap();
+    }
+    let file = std::fs::read_dir(directory.path()).unwrap().next().unwrap().unwrap().path();
+    let whole = std::fs::read(&file).unwrap();
+    let ends: Vec<usize> = [0, 3, 3, 5]
+        .iter()
+        .scan(0, |end, n| {
+            *end += if *n == 0 { 0 } else { 8 + n };
+            Some(*end)
+        })
+        .collect();
+    for length in 0..=whole.len() {
+        std::fs::write(&file, &whole[..length]).unwrap();
+        let again = FsJournal::open(directory.path(), false).unwrap();
+        let promised = ends.iter().filter(|end| **end <= length).count() - 1;
+        assert_eq!(frames(&again).len(), promised, "cut at {length}");
+    }
+    for at in 0..whole.len() {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 0x10;
+        std::fs::write(&file, &damaged).unwrap();
+        let again = FsJournal::open(directory.path(), false).unwrap();
+        let intact = ends.iter().filter(|end| **end <= at).count() - 1;
+        assert_eq!(frames(&again).len(), intact, "damaged at {at}");
+    }
+}
+
+#[test]
+fn a_directory_that_cannot_be_made_is_an_error() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    assert!(FsJournal::open(file.join("journal"), false).is_err());
 }

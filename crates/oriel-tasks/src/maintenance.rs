@@ -38,11 +38,16 @@ pub struct Maintained {
 }
 
 impl Tasks {
-    /// Marks batches that this node was running when it died. Asked once at start.
+    /// Brings to the database what this node had promised when it died, and marks the batches that it was running.
+    /// Asked once at start, before anything is executed. Answers how many batches were interrupted.
     ///
     /// # Errors
     /// The store's error.
     pub async fn recover(&self) -> Result<u64, TaskError> {
+        let records = self.shared.recorder.recover().await?;
+        if records > 0 {
+            tracing::info!(records, "brought the records of an earlier process to the database");
+        }
         Ok(self
             .shared
             .stores

@@ -47,6 +47,7 @@ impl Tasks {
         page: PageRequest,
     ) -> Result<Page<Execution>, TaskError> {
         Access::require(principal, Scope::TasksRead)?;
+        self.settle().await?;
         let before = page
             .cursor
             .as_deref()
@@ -131,6 +132,7 @@ impl Tasks {
             id: id.chars().take(64).collect(),
         };
         let wanted: ExecutionId = id.parse().map_err(|_| not_found())?;
+        self.settle().await?;
         let filter = SegmentFilter {
             holding: Some(wanted),
             ..SegmentFilter::default()
@@ -156,6 +158,11 @@ impl Tasks {
             }
             offset += HEADS;
         }
+    }
+
+    /// Brings what has been recorded to where a search finds it.
+    async fn settle(&self) -> Result<(), TaskError> {
+        self.shared.recorder.settle().await.map_err(|source| TaskError::Record { source })
     }
 
     /// Calls `each` with every record of a segment; with none when it is gone meanwhile.

@@ -1,6 +1,7 @@
 //! How records reach the store: many executions, one commit.
 //!
-//! One task owns the writing. It takes everything that waits, groups it by key into segments, commits all of them
+//! Where this node has a journal, the records of calls and streams are promised by it (see `ledger.rs`). Everything
+//! else takes the direct way: one task owns the writing. It takes everything that waits, groups it by key into segments, commits all of them
 //! in one transaction and then tells each waiting caller. While one commit runs the next group gathers, so the
 //! group grows with the load and a lone call waits for nobody. Batches seal their own segments on their own
 //! threads and hand over whole ones.
@@ -13,10 +14,11 @@ use std::sync::Arc;
 use oriel_model::Timestamp;
 use oriel_model::execution::{ExecutionError, Resources};
 use oriel_model::id::ExecutionId;
-use oriel_store::{Executions, Segment, StoreError};
+use oriel_store::{Executions, Journal, Segment, StoreError};
 use serde_json::value::RawValue;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
+use crate::ledger::Ledger;
 use crate::segment::{Record, RecordKey, SegmentBuilder};
 
 /// Records and segments that may wait, counted in units of [`UNIT`] bytes.
@@ -47,6 +49,8 @@ pub(crate) type Receipt = oneshot::Receiver<Result<(), Arc<StoreError>>>;
 pub(crate) struct Recorder {
     /// Absent when recording is off.
     jobs: Option<mpsc::Sender<Job>>,
+    /// Absent when this node has no journal.
+    ledger: Option<Ledger>,
     budget: Arc<Semaphore>,
 }
 
@@ -57,20 +61,30 @@ struct Job {
 }
 
 enum What {
-    Entry(Entry),
+    Records(SegmentBuilder),
     Segment(Segment),
     Flush,
 }
 
 impl Recorder {
-    pub(crate) fn start(store: Arc<dyn Executions>, recording: bool) -> Self {
+    pub(crate) fn start(store: &Arc<dyn Executions>, journal: Option<Arc<dyn Journal>>, recording: bool) -> Self {
         let budget = Arc::new(Semaphore::new(BUDGET));
         let jobs = recording.then(|| {
             let (jobs, inbox) = mpsc::channel(WAITING);
-            tokio::spawn(write(store, inbox));
+            tokio::spawn(write(store.clone(), inbox));
             jobs
         });
-        Self { jobs, budget }
+        // A journal is kept with recording off too: an earlier process may have left something in it.
+        let ledger = journal.map(|journal| Ledger::start(journal, store.clone()));
+        Self { jobs, ledger, budget }
+    }
+
+    /// Brings to the database what an earlier process promised; answers how many records that were.
+    pub(crate) async fn recover(&self) -> Result<u64, StoreError> {
+        match &self.ledger {
+            Some(ledger) => ledger.recover().await,
+            None => Ok(0),
+        }
     }
 
     /// Whether anything is recorded at all.
@@ -80,12 +94,31 @@ impl Recorder {
 
     /// Hands over one record; nothing when recording is off.
     pub(crate) async fn entry(&self, entry: Entry) -> Option<Receipt> {
-        let output = entry
-            .result
-            .as_ref()
-            .map_or_else(|error| error.message.len(), |output| output.get().len());
-        let size = entry.input.get().len() + output;
-        self.hand_over(What::Entry(entry), size).await
+        if !self.is_on() {
+            return None;
+        }
+        let mut records = SegmentBuilder::new(entry.key);
+        records.add(&Record {
+            id: entry.id,
+            item: entry.item.as_deref(),
+            input: entry.input.get(),
+            result: entry.result.as_ref().map(|output| output.get()),
+            started_at: entry.started_at,
+            resources: entry.resources,
+        });
+        self.records(records).await
+    }
+
+    /// Hands over a few records of one key; nothing when recording is off or there are none.
+    pub(crate) async fn records(&self, records: SegmentBuilder) -> Option<Receipt> {
+        if records.is_empty() || !self.is_on() {
+            return None;
+        }
+        if let Some(ledger) = &self.ledger {
+            return Some(ledger.enter(records));
+        }
+        let size = records.len();
+        self.hand_over(What::Records(records), size).await
     }
 
     /// Hands over a sealed segment.
@@ -94,8 +127,18 @@ impl Recorder {
         self.hand_over(What::Segment(segment), size).await
     }
 
+    /// Brings everything promised so far to where searches find it.
+    pub(crate) async fn settle(&self) -> Result<(), Arc<StoreError>> {
+        match &self.ledger {
+            Some(ledger) => ledger.settle().await,
+            None => Ok(()),
+        }
+    }
+
     /// Waits until everything handed over before is committed.
     pub(crate) async fn flush(&self) {
+        // What does not reach the database now is in the journal for the next start.
+        let _ = self.settle().await;
         if let Some(receipt) = self.hand_over(What::Flush, 0).await {
             let _ = receipt.await;
         }
@@ -137,22 +180,12 @@ async fn write(store: Arc<dyn Executions>, mut inbox: mpsc::Receiver<Job>) {
         let mut waiting = Vec::with_capacity(jobs.len());
         for job in jobs.drain(..) {
             match job.what {
-                What::Entry(entry) => {
-                    let builder = match open.get_mut(&entry.key) {
-                        Some(builder) => builder,
-                        None => open
-                            .entry(entry.key.clone())
-                            .or_insert_with(|| SegmentBuilder::new(entry.key.clone())),
-                    };
-                    builder.add(&Record {
-                        id: entry.id,
-                        item: entry.item.as_deref(),
-                        input: entry.input.get(),
-                        result: entry.result.as_ref().map(|output| output.get()),
-                        started_at: entry.started_at,
-                        resources: entry.resources,
-                    });
-                }
+                What::Records(records) => match open.get_mut(records.key()) {
+                    Some(builder) => builder.merge(&records),
+                    None => {
+                        open.insert(records.key().clone(), records);
+                    }
+                },
                 What::Segment(segment) => segments.push(segment),
                 What::Flush => {}
             }

@@ -131,6 +131,26 @@ impl SegmentBuilder {
         }
     }
 
+    /// The records collected so far, in the form in which a segment keeps them.
+    pub(crate) fn records(&self) -> &[u8] {
+        &self.records
+    }
+
+    /// Adds the records of `other`, which has the same key.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        if self.is_empty() {
+            (self.first, self.last, self.from, self.to) = (other.first, other.last, other.from, other.to);
+        } else {
+            self.first = self.first.min(other.first);
+            self.last = self.last.max(other.last);
+            self.from = self.from.min(other.from);
+            self.to = self.to.max(other.to);
+        }
+        self.count += other.count;
+        self.failures += other.failures;
+        self.records.extend_from_slice(&other.records);
+    }
+
     /// Turns what was collected into a segment and starts anew with the same key.
     pub(crate) fn seal(&mut self) -> Segment {
         let packed = lz4_flex::block::compress_prepend_size(&self.records);
@@ -210,6 +230,14 @@ impl SegmentReader {
             key: Arc::new(key),
             records,
         })
+    }
+
+    /// Records that were written down without being packed.
+    pub(crate) fn loose(key: RecordKey, records: &[u8]) -> Self {
+        Self {
+            key: Arc::new(key),
+            records: records.to_vec(),
+        }
     }
 
     /// Calls `each` with every record, in the order in which they were added.

@@ -166,8 +166,8 @@ impl Run {
         }
         // The instance goes back before anybody waits for a commit.
         drop(lease);
-        let receipt = match segment.filter(|segment| !segment.is_empty()) {
-            Some(mut segment) => recorder.segment(segment.seal()).await,
+        let receipt = match segment {
+            Some(segment) => recorder.records(segment).await,
             None => None,
         };
         (results, receipt)

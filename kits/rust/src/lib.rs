@@ -35,6 +35,10 @@ mod program;
 pub use error::{Error, Result};
 pub use lifecycle::{ConfigProblem, Health, Lifecycle};
 
+#[cfg(all(feature = "allocator", target_arch = "wasm32", target_os = "unknown"))]
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
 /// What the macros use. Not part of the API.
 #[doc(hidden)]
 pub mod __private {

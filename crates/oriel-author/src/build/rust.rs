@@ -32,6 +32,7 @@ pub(super) fn build(job: &Job<'_>) -> Result<Built> {
             "--message-format",
             "json-render-diagnostics",
         ])
+        .args(["--config", &initial_heap()])
         // An outer Cargo (a test, a build script) must not steer the inner one.
         .env_remove("CARGO_TARGET_DIR")
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
@@ -55,6 +56,13 @@ pub(super) fn build(job: &Job<'_>) -> Result<Built> {
         component: Some(component),
         warnings,
     })
+}
+
+/// The heap that a component without WASI begins with, for Cargo. Growing it is a call into the kernel that all threads
+/// of a server wait for, and in `fresh` mode each call would need one. Pages that are never touched cost nothing.
+fn initial_heap() -> String {
+    const BYTES: u32 = 512 << 10;
+    format!(r#"target.wasm32-unknown-unknown.rustflags=["-C", "link-arg=--initial-heap={BYTES}"]"#)
 }
 
 fn componentise(module: &[u8]) -> Result<Vec<u8>> {

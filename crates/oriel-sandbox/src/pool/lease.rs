@@ -87,7 +87,8 @@ impl Lease {
             },
         };
         self.parts.calls += 1;
-        let result = instance.execute(&call, started).await;
+        let result = instance.execute(&call, started, self.pool.is_suspect()).await;
+        self.pool.judge(result.as_ref().err());
         let resources = instance.resources(leased);
         self.keep(instance);
         Outcome { result, resources }
@@ -115,7 +116,7 @@ impl Lease {
     }
 
     async fn start(&mut self) -> Result<Box<Instance>, CallError> {
-        let instance = self.pool.start().await?;
+        let instance = self.pool.start().await.inspect_err(|error| self.pool.judge(Some(error)))?;
         self.parts.started += 1;
         Ok(instance)
     }
@@ -125,6 +126,7 @@ impl Lease {
         self.parts.last_used = instance.last_used;
         if instance.is_broken() {
             self.parts.broken += 1;
+            self.pool.end(Some(instance));
         } else if self.pool.spec.reuse == Reuse::Fresh || instance.is_worn(self.pool.sandbox.options.recycle_after_calls) {
             self.pool.end(Some(instance));
         } else {
