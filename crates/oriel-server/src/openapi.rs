@@ -36,7 +36,6 @@ pub(crate) struct Base;
 pub fn document() -> Value {
     let (_, openapi) = api::operations().split_for_parts();
     let mut document = serde_json::to_value(openapi).unwrap_or_default();
-    document["jsonSchemaDialect"] = "https://json-schema.org/draft/2020-12/schema".into();
     document["components"]["securitySchemes"] = json!({
         "key": {
             "type": "http",

@@ -64,7 +64,7 @@ macro_rules! conformance {
             batches: [a_batch_lives, others_see_no_batch, a_crash_interrupts_its_own, batches_prune]
             logs: [lines_keep_their_order, lines_filter, lines_follow, others_read_nothing, lines_prune, many_lines_at_once, any_text_is_kept]
             idempotency: [
-                a_reply_is_repeated, another_request_is_told, one_of_many_begins, abandoning_frees, claims_go_stale,
+                a_reply_is_repeated, another_request_is_told, one_of_many_begins, abandoning_frees, claims_go_stale, renewed_claims_stay,
                 replies_expire, others_have_their_own, expired_claims_purge
             ]
         }

@@ -35,7 +35,9 @@ pub enum Begin {
 #[async_trait]
 pub trait Idempotency: Send + Sync {
     /// Claims a key for the request with this fingerprint until `expires_at`. An expired claim or reply counts
-    /// as absent; so does a claim that was begun before `stale_before` and never ended (its node died).
+    /// as absent; so does a claim that was begun or renewed before `stale_before` and never ended (its node died).
+    /// `now` is the claim's mark: who claims names it to the methods below, which do nothing for a claim that
+    /// somebody else has taken over.
     async fn begin(
         &self,
         tenant: TenantId,
@@ -46,11 +48,14 @@ pub trait Idempotency: Send + Sync {
         expires_at: Timestamp,
     ) -> Result<Begin>;
 
+    /// Shows that a claim is alive; its mark is `now` from then on. Answers whether it was still this one.
+    async fn renew(&self, tenant: TenantId, key: &str, mark: Timestamp, now: Timestamp) -> Result<bool>;
+
     /// Keeps the reply of a claimed key.
-    async fn finish(&self, tenant: TenantId, key: &str, reply: StoredReply) -> Result<()>;
+    async fn finish(&self, tenant: TenantId, key: &str, mark: Timestamp, reply: StoredReply) -> Result<()>;
 
     /// Gives a claimed key back: the request left nothing behind and may be sent again.
-    async fn abandon(&self, tenant: TenantId, key: &str) -> Result<()>;
+    async fn abandon(&self, tenant: TenantId, key: &str, mark: Timestamp) -> Result<()>;
 
     /// Deletes at most `limit` expired entries of all tenants; answers how many.
     async fn purge_expired(&self, now: Timestamp, limit: u32) -> Result<u64>;

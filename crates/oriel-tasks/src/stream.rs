@@ -21,7 +21,7 @@ const WAITING: usize = 256;
 /// The most items that a worker takes at once.
 const RUN: usize = 32;
 /// Runs whose records are being committed.
-const COMMITTING: usize = 64;
+const COMMITTING: usize = 16;
 /// The most workers that a caller may ask for.
 const MAX_CONCURRENCY: u32 = 1_000;
 

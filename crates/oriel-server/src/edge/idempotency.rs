@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
 use oriel_model::access::Principal;
-use oriel_model::{Digest, ErrorCode};
+use oriel_model::{Digest, ErrorCode, Timestamp};
 use oriel_store::{Begin, StoredReply};
 
 use super::{Edge, refuse};
@@ -22,8 +22,10 @@ use crate::problem::Problem;
 
 /// The longest reply that is kept.
 const MAX_KEPT: usize = 16 << 20;
-/// A request that began so long ago and has not ended died with its node.
-const STALE: Duration = Duration::from_secs(900);
+/// A request that has given no sign of life for so long died with its node.
+const STALE: Duration = Duration::from_secs(120);
+/// How often a request that runs gives one.
+const ALIVE: Duration = Duration::from_secs(30);
 /// Marks the kept replies that are sealed.
 const SEALED: &str = "sealed:";
 
@@ -38,12 +40,12 @@ impl Edge {
     ) -> Response {
         match self.begin(operation, principal, key, request).await {
             Ok(Started::Answered(response)) => response,
-            Ok(Started::Go(request, key)) => {
+            Ok(Started::Go(request, key, mark)) => {
                 let (edge, principal, id) = (self.clone(), principal.clone(), id.clone());
                 let task = self
                     .app
                     .background
-                    .spawn(async move { edge.run(operation, &principal, &key, request, &id).await });
+                    .spawn(async move { edge.run(operation, &principal, (&key, mark), request, &id).await });
                 // The task answers a panic itself; it fails only when the runtime stops.
                 task.await.unwrap_or_else(|_| refuse(Problem::bare(ErrorCode::ServerDraining)))
             }
@@ -88,15 +90,28 @@ impl Edge {
             )
             .await?;
         match found {
-            Begin::New => Ok(Started::Go(Request::from_parts(parts, Body::from(body)), key)),
+            Begin::New => Ok(Started::Go(Request::from_parts(parts, Body::from(body)), key, now)),
             Begin::InProgress => Err(Problem::bare(ErrorCode::IdempotencyInProgress)),
             Begin::Other => Err(Problem::bare(ErrorCode::IdempotencyConflict)),
             Begin::Done(reply) => Ok(Started::Answered(self.replay(principal, &key, reply)?)),
         }
     }
 
-    async fn run(&self, operation: &Operation, principal: &Principal, key: &str, request: Request<Body>, id: &HeaderValue) -> Response {
-        let mut response = self.call(request).await;
+    async fn run(
+        &self,
+        operation: &Operation,
+        principal: &Principal,
+        (key, mut mark): (&str, Timestamp),
+        request: Request<Body>,
+        id: &HeaderValue,
+    ) -> Response {
+        let mut call = std::pin::pin!(self.call(request));
+        let mut response = loop {
+            match tokio::time::timeout(ALIVE, call.as_mut()).await {
+                Ok(response) => break response,
+                Err(_) => mark = self.renew(principal, key, mark).await,
+            }
+        };
         self.write_out(&mut response, id);
         let status = response.status();
         let (parts, body) = response.into_parts();
@@ -105,7 +120,7 @@ impl Edge {
         let store = &self.app.stores.idempotency;
         let passing = status.is_server_error() || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS);
         let kept = if passing || body.len() > MAX_KEPT {
-            store.abandon(principal.tenant, key).await
+            store.abandon(principal.tenant, key, mark).await
         } else {
             let content_type = parts
                 .headers
@@ -123,13 +138,26 @@ impl Edge {
                 content_type,
                 body: kept,
             };
-            store.finish(principal.tenant, key, reply).await
+            store.finish(principal.tenant, key, mark, reply).await
         };
         if let Err(error) = kept {
             // The work is done; its reply just cannot be had again before the claim goes stale.
             tracing::warn!(%error, "the reply for an idempotency key was not kept");
         }
         Response::from_parts(parts, Body::from(body))
+    }
+
+    /// Shows that a request is still running; answers the mark of its claim.
+    async fn renew(&self, principal: &Principal, key: &str, mark: Timestamp) -> Timestamp {
+        let now = self.app.clock.now();
+        match self.app.stores.idempotency.renew(principal.tenant, key, mark, now).await {
+            Ok(true) => now,
+            Ok(false) => mark,
+            Err(error) => {
+                tracing::warn!(%error, "the claim of an idempotency key was not renewed");
+                mark
+            }
+        }
     }
 
     fn replay(&self, principal: &Principal, key: &str, reply: StoredReply) -> Result<Response, Problem> {
@@ -159,7 +187,8 @@ impl Edge {
 }
 
 enum Started {
-    Go(Request<Body>, String),
+    /// The request, its key, and the mark of the claim.
+    Go(Request<Body>, String, Timestamp),
     Answered(Response),
 }
 

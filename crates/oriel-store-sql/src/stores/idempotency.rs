@@ -44,12 +44,20 @@ impl Idempotency for Store {
         }
     }
 
-    async fn finish(&self, tenant: TenantId, key: &str, reply: StoredReply) -> Result<()> {
-        let finish = "UPDATE idempotency SET status = $3, content_type = $4, body = $5
-            WHERE tenant = $1 AND key = $2 AND status IS NULL";
+    async fn renew(&self, tenant: TenantId, key: &str, mark: Timestamp, now: Timestamp) -> Result<bool> {
+        let renew = "UPDATE idempotency SET begun_at = $4
+            WHERE tenant = $1 AND key = $2 AND begun_at = $3 AND status IS NULL";
+        let params = params![tenant.to_string(), key.as_bytes(), mark, now];
+        Ok(self.db.write(renew, params).await? > 0)
+    }
+
+    async fn finish(&self, tenant: TenantId, key: &str, mark: Timestamp, reply: StoredReply) -> Result<()> {
+        let finish = "UPDATE idempotency SET status = $4, content_type = $5, body = $6
+            WHERE tenant = $1 AND key = $2 AND begun_at = $3 AND status IS NULL";
         let params = params![
             tenant.to_string(),
             key.as_bytes(),
+            mark,
             i64::from(reply.status),
             reply.content_type,
             reply.body,
@@ -57,9 +65,10 @@ impl Idempotency for Store {
         self.db.write(finish, params).await.map(drop)
     }
 
-    async fn abandon(&self, tenant: TenantId, key: &str) -> Result<()> {
-        let abandon = "DELETE FROM idempotency WHERE tenant = $1 AND key = $2 AND status IS NULL";
-        self.db.write(abandon, params![tenant.to_string(), key.as_bytes()]).await.map(drop)
+    async fn abandon(&self, tenant: TenantId, key: &str, mark: Timestamp) -> Result<()> {
+        let abandon = "DELETE FROM idempotency WHERE tenant = $1 AND key = $2 AND begun_at = $3 AND status IS NULL";
+        let params = params![tenant.to_string(), key.as_bytes(), mark];
+        self.db.write(abandon, params).await.map(drop)
     }
 
     async fn purge_expired(&self, now: Timestamp, limit: u32) -> Result<u64> {

@@ -28,19 +28,19 @@ pub async fn a_reply_is_repeated(stores: &Stores) {
     let tenant = tenant_id();
     assert_eq!(begin(stores, tenant, "r", at(0)).await, Begin::New);
     assert_eq!(begin(stores, tenant, "r", at(1)).await, Begin::InProgress);
-    stores.idempotency.finish(tenant, "key", reply()).await.unwrap();
+    stores.idempotency.finish(tenant, "key", at(0), reply()).await.unwrap();
     for ms in [2, 3, 86_399_999] {
         assert_eq!(begin(stores, tenant, "r", at(ms)).await, Begin::Done(reply()));
     }
     // What is answered stays answered.
     let mut other = reply();
     other.status = 500;
-    stores.idempotency.finish(tenant, "key", other).await.unwrap();
-    stores.idempotency.abandon(tenant, "key").await.unwrap();
+    stores.idempotency.finish(tenant, "key", at(0), other).await.unwrap();
+    stores.idempotency.abandon(tenant, "key", at(0)).await.unwrap();
     assert_eq!(begin(stores, tenant, "r", at(4)).await, Begin::Done(reply()));
     // An unclaimed key takes no reply.
-    stores.idempotency.finish(tenant, "unclaimed", reply()).await.unwrap();
-    stores.idempotency.abandon(tenant, "unclaimed").await.unwrap();
+    stores.idempotency.finish(tenant, "unclaimed", at(0), reply()).await.unwrap();
+    stores.idempotency.abandon(tenant, "unclaimed", at(0)).await.unwrap();
 }
 
 /// The same key for another request is told apart, running or answered.
@@ -48,7 +48,7 @@ pub async fn another_request_is_told(stores: &Stores) {
     let tenant = tenant_id();
     assert_eq!(begin(stores, tenant, "r", at(0)).await, Begin::New);
     assert_eq!(begin(stores, tenant, "other", at(1)).await, Begin::Other);
-    stores.idempotency.finish(tenant, "key", reply()).await.unwrap();
+    stores.idempotency.finish(tenant, "key", at(0), reply()).await.unwrap();
     assert_eq!(begin(stores, tenant, "other", at(1)).await, Begin::Other);
     assert_eq!(begin(stores, tenant, "r", at(1)).await, Begin::Done(reply()));
 }
@@ -78,7 +78,7 @@ pub async fn one_of_many_begins(stores: &Stores) {
 pub async fn abandoning_frees(stores: &Stores) {
     let tenant = tenant_id();
     assert_eq!(begin(stores, tenant, "r", at(0)).await, Begin::New);
-    stores.idempotency.abandon(tenant, "key").await.unwrap();
+    stores.idempotency.abandon(tenant, "key", at(0)).await.unwrap();
     assert_eq!(begin(stores, tenant, "other", at(0)).await, Begin::New);
     assert_eq!(begin(stores, tenant, "r", at(0)).await, Begin::Other);
 }
@@ -89,15 +89,32 @@ pub async fn claims_go_stale(stores: &Stores) {
     assert_eq!(begin(stores, tenant, "r", at(0)).await, Begin::New);
     assert_eq!(begin(stores, tenant, "r", at(60_000)).await, Begin::InProgress);
     assert_eq!(begin(stores, tenant, "other", at(60_001)).await, Begin::New);
-    stores.idempotency.finish(tenant, "key", reply()).await.unwrap();
+    // Whoever held it first can no longer end it.
+    stores.idempotency.finish(tenant, "key", at(0), reply()).await.unwrap();
+    stores.idempotency.abandon(tenant, "key", at(0)).await.unwrap();
+    assert!(!stores.idempotency.renew(tenant, "key", at(0), at(70_000)).await.unwrap());
+    assert_eq!(begin(stores, tenant, "other", at(70_000)).await, Begin::InProgress);
+    stores.idempotency.finish(tenant, "key", at(60_001), reply()).await.unwrap();
     assert_eq!(begin(stores, tenant, "other", at(1_000_000)).await, Begin::Done(reply()));
+}
+
+/// A claim that is renewed does not go stale.
+pub async fn renewed_claims_stay(stores: &Stores) {
+    let tenant = tenant_id();
+    assert_eq!(begin(stores, tenant, "r", at(0)).await, Begin::New);
+    assert!(stores.idempotency.renew(tenant, "key", at(0), at(50_000)).await.unwrap());
+    assert_eq!(begin(stores, tenant, "r", at(110_000)).await, Begin::InProgress);
+    assert!(!stores.idempotency.renew(tenant, "key", at(0), at(110_000)).await.unwrap());
+    stores.idempotency.finish(tenant, "key", at(50_000), reply()).await.unwrap();
+    assert!(!stores.idempotency.renew(tenant, "key", at(50_000), at(110_000)).await.unwrap());
+    assert_eq!(begin(stores, tenant, "r", at(110_001)).await, Begin::Done(reply()));
 }
 
 /// A claim and a reply are gone at their expiry, not before.
 pub async fn replies_expire(stores: &Stores) {
     let tenant = tenant_id();
     assert_eq!(begin(stores, tenant, "r", at(0)).await, Begin::New);
-    stores.idempotency.finish(tenant, "key", reply()).await.unwrap();
+    stores.idempotency.finish(tenant, "key", at(0), reply()).await.unwrap();
     assert_eq!(begin(stores, tenant, "r", at(86_399_999)).await, Begin::Done(reply()));
     assert_eq!(begin(stores, tenant, "r", at(86_400_000)).await, Begin::New);
     assert_eq!(begin(stores, tenant, "r", at(86_400_001)).await, Begin::InProgress);
@@ -108,9 +125,9 @@ pub async fn others_have_their_own(stores: &Stores) {
     let (one, other) = (tenant_id(), tenant_id());
     assert_eq!(begin(stores, one, "r", at(0)).await, Begin::New);
     assert_eq!(begin(stores, other, "r", at(0)).await, Begin::New);
-    stores.idempotency.finish(one, "key", reply()).await.unwrap();
+    stores.idempotency.finish(one, "key", at(0), reply()).await.unwrap();
     assert_eq!(begin(stores, other, "r", at(0)).await, Begin::InProgress);
-    stores.idempotency.abandon(other, "key").await.unwrap();
+    stores.idempotency.abandon(other, "key", at(0)).await.unwrap();
     assert_eq!(begin(stores, one, "r", at(0)).await, Begin::Done(reply()));
 }
 

@@ -14,6 +14,13 @@ struct Claim {
     reply: Option<StoredReply>,
 }
 
+impl Claim {
+    /// Whether it is the claim with this mark and has not ended.
+    fn is(&self, mark: Timestamp) -> bool {
+        self.begun_at == mark && self.reply.is_none()
+    }
+}
+
 #[derive(Default)]
 pub(super) struct MemoryIdempotency {
     claims: Mutex<HashMap<(TenantId, String), Claim>>,
@@ -52,17 +59,24 @@ impl Idempotency for MemoryIdempotency {
         Ok(Begin::New)
     }
 
-    async fn finish(&self, tenant: TenantId, key: &str, reply: StoredReply) -> Result<()> {
-        if let Some(claim) = self.claims.lock().get_mut(&(tenant, key.to_owned())) {
-            claim.reply.get_or_insert(reply);
+    async fn renew(&self, tenant: TenantId, key: &str, mark: Timestamp, now: Timestamp) -> Result<bool> {
+        let mut claims = self.claims.lock();
+        let claim = claims.get_mut(&(tenant, key.to_owned())).filter(|claim| claim.is(mark));
+        Ok(claim.map(|claim| claim.begun_at = now).is_some())
+    }
+
+    async fn finish(&self, tenant: TenantId, key: &str, mark: Timestamp, reply: StoredReply) -> Result<()> {
+        let mut claims = self.claims.lock();
+        if let Some(claim) = claims.get_mut(&(tenant, key.to_owned())).filter(|claim| claim.is(mark)) {
+            claim.reply = Some(reply);
         }
         Ok(())
     }
 
-    async fn abandon(&self, tenant: TenantId, key: &str) -> Result<()> {
+    async fn abandon(&self, tenant: TenantId, key: &str, mark: Timestamp) -> Result<()> {
         let mut claims = self.claims.lock();
         let place = (tenant, key.to_owned());
-        if claims.get(&place).is_some_and(|claim| claim.reply.is_none()) {
+        if claims.get(&place).is_some_and(|claim| claim.is(mark)) {
             claims.remove(&place);
         }
         Ok(())
