@@ -17,7 +17,10 @@ struct Answer {
 
 fn answer(question: Question) -> Result<Answer, Error> {
     let Question { name, n } = question;
-    Ok(Answer { greeting: format!("Hello, {name}"), n: n + 1 })
+    Ok(Answer {
+        greeting: format!("Hello, {name}"),
+        n: n + 1,
+    })
 }
 
 programs! { "answer" => answer }
