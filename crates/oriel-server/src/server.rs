@@ -14,7 +14,7 @@ use oriel_access::Access;
 use oriel_extensions::{Extensions, ExtensionsOptions, Watcher};
 use oriel_model::time::{Clock, SystemClock};
 use oriel_sandbox::{Sandbox, SandboxOptions};
-use oriel_store::Journal;
+use oriel_store::{Journal, Stores};
 use oriel_store_fs::{FsBlobs, FsJournal};
 use oriel_store_sql::{SqlOptions, SqlStores, Synchronous};
 use oriel_tasks::{Tasks, TasksOptions};
@@ -69,7 +69,10 @@ impl Server {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let sql = oriel_store_sql::open(&config.database_url(), sql_options(&config)).await?;
         let blobs = FsBlobs::open(config.data_dir.join("packages")).await?;
-        let stores = sql.stores(Arc::new(blobs));
+        let stores = Stores {
+            journal: journal(&config)?,
+            ..sql.stores(Arc::new(blobs))
+        };
         let access = Access::new(&stores, clock.clone());
         let bootstrap = access.bootstrap(config.bootstrap_key.as_ref().map(Secret::reveal)).await?;
         let sandbox = Sandbox::new(SandboxOptions::new(config.data_dir.join("code")))?;
@@ -93,7 +96,6 @@ impl Server {
                 keep_batches: config.retention_batches.0,
                 max_batch: config.max_batch_items as usize,
                 node: node.clone(),
-                journal: journal(&config)?,
             },
             stores.clone(),
             extensions.clone(),
@@ -216,11 +218,18 @@ fn sql_options(config: &Config) -> SqlOptions {
 /// This node's journal, where the database is this node's own file. Nodes that share a database write to it directly: what
 /// one of them has answered for must not wait for that very node.
 fn journal(config: &Config) -> Result<Option<Arc<dyn Journal>>, ServerError> {
+    let directory = config.data_dir.join("journal");
     if !config.database_url().starts_with("sqlite:") {
+        if directory.read_dir().is_ok_and(|mut left| left.next().is_some()) {
+            tracing::warn!(
+                path = %directory.display(),
+                "this journal belongs to the SQLite database that was used before; start with that once, so that it gets its last records"
+            );
+        }
         return Ok(None);
     }
     let sync = config.durability == Durability::Full;
-    Ok(Some(Arc::new(FsJournal::open(config.data_dir.join("journal"), sync)?)))
+    Ok(Some(Arc::new(FsJournal::open(directory, sync)?)))
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, ServerError> {

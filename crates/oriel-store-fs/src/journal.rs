@@ -1,7 +1,9 @@
 //! A node's own log in files that are only ever appended to.
 //!
-//! A part is the file `DIRECTORY/NUMBER.journal`; a frame in it is `[length: u32 LE] [CRC-32 of the content: u32 LE]
-//! [content]`. Whatever follows the first frame that does not hold together was being written when the process died.
+//! A part is the file `DIRECTORY/NUMBER.journal`; a frame in it is `[length: u32 LE] [CRC-32 of length and content:
+//! u32 LE] [content]`. A frame that ends beyond the file was being written when the process died, and so were zeros at
+//! the end, which some file systems leave after a power loss. Any other frame that does not hold together was damaged:
+//! those around it are read, and the part is also kept as `NUMBER.damaged` for whoever can make more of it.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
@@ -13,6 +15,8 @@ use oriel_store::{Journal, Result};
 use crate::{map, sync_directory};
 
 const ENDING: &str = "journal";
+/// The ending of a copy that nobody reads again.
+const DAMAGED: &str = "damaged";
 /// Length and checksum.
 const HEAD: usize = 8;
 
@@ -75,7 +79,7 @@ impl FsJournal {
         }
         present.buffer.clear();
         present.buffer.extend_from_slice(&length.to_le_bytes());
-        present.buffer.extend_from_slice(&crc32fast::hash(frame).to_le_bytes());
+        present.buffer.extend_from_slice(&checksum(length, frame).to_le_bytes());
         present.buffer.extend_from_slice(frame);
         let Some(file) = &mut present.file else { return Ok(()) };
         let mut written = file.write_all(&present.buffer);
@@ -124,15 +128,15 @@ impl Journal for FsJournal {
         Ok(())
     }
 
-    fn left(&self) -> Result<Vec<Vec<u8>>> {
+    fn left(&self) -> Result<Vec<u64>> {
         let present = self.present();
-        let mut frames = Vec::new();
-        for number in parts(&self.directory).map_err(map)? {
-            if number != present.number {
-                read(&self.path(number), &mut frames).map_err(map)?;
-            }
-        }
-        Ok(frames)
+        let mut left = parts(&self.directory).map_err(map)?;
+        left.retain(|number| *number != present.number);
+        Ok(left)
+    }
+
+    fn read(&self, part: u64) -> Result<Vec<Vec<u8>>> {
+        read(&self.path(part)).map_err(map)
     }
 }
 
@@ -151,24 +155,47 @@ fn parts(directory: &Path) -> io::Result<Vec<u64>> {
     Ok(numbers)
 }
 
-fn read(path: &Path, frames: &mut Vec<Vec<u8>>) -> io::Result<()> {
-    let content = fs::read(path)?;
-    let mut rest = &content[..];
-    while let Some((frame, tail)) = next(rest) {
-        frames.push(frame.to_vec());
-        rest = tail;
-    }
-    if !rest.is_empty() {
-        tracing::warn!(path = %path.display(), bytes = rest.len(), "the end of a journal was cut short by a crash");
-    }
-    Ok(())
+/// The length counts too: otherwise zeros would be a frame.
+fn checksum(length: u32, content: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&length.to_le_bytes());
+    hasher.update(content);
+    hasher.finalize()
 }
 
-/// The first frame, if it holds together, and what follows it.
-fn next(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+fn read(path: &Path) -> io::Result<Vec<Vec<u8>>> {
+    let content = fs::read(path)?;
+    let (mut frames, mut rest, mut damaged) = (Vec::new(), &content[..], 0);
+    while let Some((frame, tail)) = next(rest) {
+        match frame {
+            Some(frame) => frames.push(frame.to_vec()),
+            None => damaged += 1,
+        }
+        rest = tail;
+    }
+    if damaged > 0 {
+        let aside = path.with_extension(DAMAGED);
+        fs::copy(path, &aside)?;
+        tracing::error!(
+            path = %aside.display(),
+            frames = damaged,
+            "a part of the journal is damaged: the records in those frames are lost, the file is kept"
+        );
+    } else if !rest.is_empty() {
+        tracing::warn!(path = %path.display(), bytes = rest.len(), "the end of a journal was cut short by a crash");
+    }
+    Ok(frames)
+}
+
+/// The first frame, or nothing in its place when it is damaged, and what follows it. Nothing at the end.
+fn next(bytes: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
     let (head, rest) = bytes.split_first_chunk::<HEAD>()?;
     let [a, b, c, d, e, f, g, h] = *head;
-    let length = usize::try_from(u32::from_le_bytes([a, b, c, d])).ok()?;
-    let (frame, rest) = rest.split_at_checked(length)?;
-    (crc32fast::hash(frame) == u32::from_le_bytes([e, f, g, h])).then_some((frame, rest))
+    let length = u32::from_le_bytes([a, b, c, d]);
+    let (frame, rest) = rest.split_at_checked(usize::try_from(length).ok()?)?;
+    let holds = checksum(length, frame) == u32::from_le_bytes([e, f, g, h]);
+    if !holds && bytes.iter().all(|byte| *byte == 0) {
+        return None;
+    }
+    Some((holds.then_some(frame), rest))
 }

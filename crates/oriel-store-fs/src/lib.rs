@@ -1,10 +1,11 @@
 //! Package files and this node's journal in local directories.
 //!
-//! What lives here: [`FsJournal`] (see `journal.rs`), and the [`Blobs`] port over files named by their digest, `DIRECTORY/ab/cdef…`. A file appears whole or not
-//! at all: it is written under another name in `DIRECTORY/tmp`, synced, renamed, and its directories are synced.
+//! What lives here: the [`Blobs`] port over files named by their digest, `DIRECTORY/ab/cdef…`, and the
+//! [`Journal`](oriel_store::Journal) port over files that are only appended to (`journal.rs`). A blob appears whole or
+//! not at all: it is written under another name in `DIRECTORY/tmp`, synced, renamed, and its directories are synced.
 //! What may not: knowledge of what is inside a file, and of who still uses it.
 //!
-//! Start reading at [`FsBlobs::open`].
+//! Start reading at [`FsBlobs::open`] and [`FsJournal::open`].
 
 mod journal;
 

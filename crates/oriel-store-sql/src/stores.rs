@@ -37,14 +37,16 @@ pub(crate) fn all(db: &Db, blobs: Arc<dyn Blobs>) -> Stores {
         batches: store.clone(),
         logs: store.clone(),
         idempotency: store,
+        journal: None,
     }
 }
 
 /// Rows per statement when many are inserted: three lengths, so that at most three statements per table are prepared.
 const ROWS_PER_INSERT: [usize; 3] = [64, 8, 1];
 
-/// `INSERT INTO table (columns) VALUES ($1, …), …` for as many rows as the largest fitting length, and that length.
-fn insert_many(table: &str, columns: &[&str], rows: usize) -> (AssertSqlSafe<String>, usize) {
+/// `INSERT INTO table (columns) VALUES ($1, …), …`, then `ending`, for as many rows as the largest fitting length, and
+/// that length.
+fn insert_many(table: &str, columns: &[&str], rows: usize, ending: &str) -> (AssertSqlSafe<String>, usize) {
     let length = ROWS_PER_INSERT.into_iter().find(|length| *length <= rows).unwrap_or(1);
     let mut sql = format!("INSERT INTO {table} ({}) VALUES ", columns.join(", "));
     for row in 0..length {
@@ -56,6 +58,7 @@ fn insert_many(table: &str, columns: &[&str], rows: usize) -> (AssertSqlSafe<Str
         }
         sql.push(')');
     }
-    // The table and its columns are names in this crate, never anybody's input.
+    sql.push_str(ending);
+    // The table, its columns and the ending are texts of this crate, never anybody's input.
     (AssertSqlSafe(sql), length)
 }

@@ -57,7 +57,7 @@ macro_rules! conformance {
                 concurrent_writers_keep_the_quota, prefixes_are_literal, listing_pages, large_values_and_long_keys, purging_is_bounded
             ]
             executions: [
-                segments_live, appending_is_all_or_none, finding_filters, finding_pages, others_find_nothing,
+                segments_live, appending_again_changes_nothing, finding_filters, finding_pages, others_find_nothing,
                 replacing_is_one_step, one_of_two_replacements_wins, segments_prune_oldest_first, fragments_are_counted,
                 a_large_append
             ]

@@ -72,7 +72,8 @@ pub struct SegmentFilter {
 /// Execution records.
 #[async_trait]
 pub trait Executions: Send + Sync {
-    /// Adds segments, all or none.
+    /// Adds segments, all or none. One that is there already (by its identity) stays as it is, so that who does not know
+    /// whether an earlier attempt was committed can ask again.
     async fn append(&self, segments: Vec<Segment>) -> Result<()>;
 
     /// Heads of matching segments by `last`, descending (then `first`, descending), skipping `offset`, at most `limit`.

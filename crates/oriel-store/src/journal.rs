@@ -21,7 +21,9 @@ pub trait Journal: Send + Sync {
     /// Forgets all parts up to and including `part`.
     fn forget(&self, part: u64) -> Result<()>;
 
-    /// The frames of all parts but the present one, in order: after opening, those that an earlier process left. A frame
-    /// that a crash cut short was never promised and is not among them.
-    fn left(&self) -> Result<Vec<Vec<u8>>>;
+    /// All parts but the present one, in order: after opening, those that an earlier process left.
+    fn left(&self) -> Result<Vec<u64>>;
+
+    /// The frames of a part, in order. A frame that a crash cut short was never promised and is not among them.
+    fn read(&self, part: u64) -> Result<Vec<Vec<u8>>>;
 }

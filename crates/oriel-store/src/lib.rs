@@ -72,6 +72,9 @@ pub struct Stores {
     pub logs: Arc<dyn Logs>,
     /// Replies kept for idempotency keys.
     pub idempotency: Arc<dyn Idempotency>,
+    /// This node's own log, where the node has its database for itself. With it, replies wait for the log and not for the
+    /// database, which gets the records about a second later.
+    pub journal: Option<Arc<dyn Journal>>,
 }
 
 impl std::fmt::Debug for Stores {

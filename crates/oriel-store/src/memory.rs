@@ -41,6 +41,7 @@ pub fn stores() -> Stores {
         batches: Arc::new(batches::MemoryBatches::default()),
         logs,
         idempotency: Arc::new(idempotency::MemoryIdempotency::default()),
+        journal: None,
         audit,
     }
 }

@@ -120,30 +120,28 @@ impl Ledger {
 
     /// Brings to the database what an earlier process promised. Answers how many records that were.
     pub(crate) async fn recover(&self) -> Result<u64, StoreError> {
-        let frames = self.0.journal.left()?;
-        if frames.is_empty() {
-            return Ok(0);
-        }
-        let mut open: HashMap<Arc<RecordKey>, SegmentBuilder> = HashMap::new();
-        let (mut sealed, mut count) = (Vec::new(), 0);
-        for frame in &frames {
-            let reader = read(frame)?;
-            let builder = open
-                .entry(reader.key.clone())
-                .or_insert_with(|| SegmentBuilder::new(reader.key.clone()));
-            reader.for_each(|record| {
-                builder.add(record);
-                count += 1;
-            })?;
-            if builder.count() >= SEAL_RECORDS || builder.len() >= SEAL_BYTES {
-                sealed.push(builder.seal());
+        let mut count = 0;
+        for part in self.0.journal.left()? {
+            // Sealed as the earlier process sealed them: had it died between its transaction and forgetting, these
+            // segments are there already, and adding them again changes nothing.
+            let (mut open, mut sealed) = (HashMap::new(), Vec::new());
+            for frame in self.0.journal.read(part)? {
+                let reader = read(&frame)?;
+                let builder = open
+                    .entry(reader.key.clone())
+                    .or_insert_with(|| SegmentBuilder::new(reader.key.clone()));
+                reader.for_each(|record| {
+                    builder.add(record);
+                    count += 1;
+                })?;
+                if is_full(builder) {
+                    sealed.push(builder.seal());
+                }
             }
+            sealed.extend(open.into_values().filter(|left| !left.is_empty()).map(|mut left| left.seal()));
+            self.0.store.append(sealed).await?;
+            self.0.journal.forget(part)?;
         }
-        sealed.extend(open.into_values().filter(|left| !left.is_empty()).map(|mut left| left.seal()));
-        // Had the earlier process died between its transaction and forgetting, the records are there twice;
-        // searches show each once.
-        self.0.store.append(sealed).await?;
-        self.0.journal.forget(self.0.journal.cut()?)?;
         Ok(count)
     }
 }
@@ -236,7 +234,7 @@ impl Gathered {
         journal.append(&self.frame)?;
         self.bytes += records.len();
         open.builder.merge(records);
-        if open.builder.count() >= SEAL_RECORDS || open.builder.len() >= SEAL_BYTES {
+        if is_full(&open.builder) {
             let segment = open.builder.seal();
             self.sealed.push(segment);
         }
@@ -244,10 +242,18 @@ impl Gathered {
     }
 }
 
+fn is_full(builder: &SegmentBuilder) -> bool {
+    builder.count() >= SEAL_RECORDS || builder.len() >= SEAL_BYTES
+}
+
 /// The records of a frame.
 fn read(frame: &[u8]) -> Result<SegmentReader, StoreError> {
+    // Its checksum holds, so another release wrote it.
     let corrupt = |what: &str| StoreError::Corrupt {
-        what: format!("the journal: {what}"),
+        what: format!(
+            "the journal has a record of another form ({what}); start the release that wrote it, or move the directory \
+             `journal` out of the data directory"
+        ),
     };
     let (length, rest) = frame.split_first_chunk::<4>().ok_or_else(|| corrupt("cut short"))?;
     let length = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);

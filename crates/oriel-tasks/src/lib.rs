@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use oriel_extensions::Extensions;
 use oriel_model::time::Clock;
-use oriel_store::{Journal, Stores};
+use oriel_store::Stores;
 
 pub use self::batch::{BatchRequest, BatchRun};
 pub use self::error::{Fault, TaskError};
@@ -39,7 +39,7 @@ pub use self::query::ExecutionFilter;
 pub use self::stream::{StreamRequest, StreamRun};
 
 /// What the service is told by its operator.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct TasksOptions {
     /// Whether executions are recorded.
     pub recording: bool,
@@ -51,9 +51,6 @@ pub struct TasksOptions {
     pub max_batch: usize,
     /// This node's name, so that its crash can be told from another node's work.
     pub node: String,
-    /// This node's own log. With it a call's reply waits for the journal and not for the database, which gets the
-    /// records about a second later.
-    pub journal: Option<Arc<dyn Journal>>,
 }
 
 impl Default for TasksOptions {
@@ -65,7 +62,6 @@ impl Default for TasksOptions {
             keep_batches: days(30),
             max_batch: 1_000_000,
             node: "local".to_owned(),
-            journal: None,
         }
     }
 }
@@ -96,7 +92,7 @@ impl Tasks {
     /// The service over these stores and extensions. Starts its recorder, so call it on a runtime.
     #[must_use]
     pub fn new(options: TasksOptions, stores: Stores, extensions: Extensions, clock: Arc<dyn Clock>) -> Self {
-        let recorder = recorder::Recorder::start(&stores.executions, options.journal.clone(), options.recording);
+        let recorder = recorder::Recorder::start(&stores, options.recording);
         let shared = Shared {
             options,
             stores,

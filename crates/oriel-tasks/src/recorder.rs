@@ -1,10 +1,10 @@
 //! How records reach the store: many executions, one commit.
 //!
 //! Where this node has a journal, the records of calls and streams are promised by it (see `ledger.rs`). Everything
-//! else takes the direct way: one task owns the writing. It takes everything that waits, groups it by key into segments, commits all of them
-//! in one transaction and then tells each waiting caller. While one commit runs the next group gathers, so the
-//! group grows with the load and a lone call waits for nobody. Batches seal their own segments on their own
-//! threads and hand over whole ones.
+//! else takes the direct way: one task owns the writing. It takes everything that waits, groups it by key into
+//! segments, commits all of them in one transaction and then tells each waiting caller. While one commit runs the
+//! next group gathers, so the group grows with the load and a lone call waits for nobody. Batches seal their own
+//! segments on their own threads and hand over whole ones.
 //!
 //! What waits is bounded in bytes; whoever records more waits too, which is the back-pressure of the whole path.
 
@@ -14,7 +14,7 @@ use std::sync::Arc;
 use oriel_model::Timestamp;
 use oriel_model::execution::{ExecutionError, Resources};
 use oriel_model::id::ExecutionId;
-use oriel_store::{Executions, Journal, Segment, StoreError};
+use oriel_store::{Executions, Segment, StoreError, Stores};
 use serde_json::value::RawValue;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
@@ -67,15 +67,16 @@ enum What {
 }
 
 impl Recorder {
-    pub(crate) fn start(store: &Arc<dyn Executions>, journal: Option<Arc<dyn Journal>>, recording: bool) -> Self {
+    pub(crate) fn start(stores: &Stores, recording: bool) -> Self {
         let budget = Arc::new(Semaphore::new(BUDGET));
         let jobs = recording.then(|| {
             let (jobs, inbox) = mpsc::channel(WAITING);
-            tokio::spawn(write(store.clone(), inbox));
+            tokio::spawn(write(stores.executions.clone(), inbox));
             jobs
         });
         // A journal is kept with recording off too: an earlier process may have left something in it.
-        let ledger = journal.map(|journal| Ledger::start(journal, store.clone()));
+        let ledger = stores.journal.clone();
+        let ledger = ledger.map(|journal| Ledger::start(journal, stores.executions.clone()));
         Self { jobs, ledger, budget }
     }
 

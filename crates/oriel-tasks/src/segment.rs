@@ -96,14 +96,7 @@ impl SegmentBuilder {
     }
 
     pub(crate) fn add(&mut self, record: &Record<'_>) {
-        if self.count == 0 {
-            (self.first, self.last, self.from, self.to) = (record.id, record.id, record.started_at, record.started_at);
-        } else {
-            self.first = self.first.min(record.id);
-            self.last = self.last.max(record.id);
-            self.from = self.from.min(record.started_at);
-            self.to = self.to.max(record.started_at);
-        }
+        self.widen((record.id, record.id), (record.started_at, record.started_at));
         self.count += 1;
         let out = &mut self.records;
         out.extend_from_slice(&record.id.ulid().0.to_be_bytes());
@@ -138,17 +131,22 @@ impl SegmentBuilder {
 
     /// Adds the records of `other`, which has the same key.
     pub(crate) fn merge(&mut self, other: &Self) {
-        if self.is_empty() {
-            (self.first, self.last, self.from, self.to) = (other.first, other.last, other.from, other.to);
-        } else {
-            self.first = self.first.min(other.first);
-            self.last = self.last.max(other.last);
-            self.from = self.from.min(other.from);
-            self.to = self.to.max(other.to);
-        }
+        self.widen((other.first, other.last), (other.from, other.to));
         self.count += other.count;
         self.failures += other.failures;
         self.records.extend_from_slice(&other.records);
+    }
+
+    /// Extends the ranges of ids and times; asked before `count` grows.
+    fn widen(&mut self, (first, last): (ExecutionId, ExecutionId), (from, to): (Timestamp, Timestamp)) {
+        if self.is_empty() {
+            (self.first, self.last, self.from, self.to) = (first, last, from, to);
+        } else {
+            self.first = self.first.min(first);
+            self.last = self.last.max(last);
+            self.from = self.from.min(from);
+            self.to = self.to.max(to);
+        }
     }
 
     /// Turns what was collected into a segment and starts anew with the same key.

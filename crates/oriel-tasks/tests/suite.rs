@@ -5,6 +5,8 @@
 mod batch;
 #[path = "suite/execute.rs"]
 mod execute;
+#[path = "suite/journal.rs"]
+mod journal;
 #[path = "suite/manage.rs"]
 mod manage;
 #[path = "suite/records.rs"]

@@ -105,18 +105,18 @@ fn conditions(tenant: TenantId, filter: &SegmentFilter) -> (String, Vec<Param>) 
 #[async_trait]
 impl Executions for Store {
     async fn append(&self, segments: Vec<Segment>) -> Result<()> {
-        let exists = |error| named(error, "segment");
+        let insert = |rows| insert_many("segments", &COLUMNS, rows, " ON CONFLICT (tenant, last_id, first_id) DO NOTHING");
         let mut rows: Vec<Vec<Param>> = segments.into_iter().map(columns).collect();
-        let (insert, length) = insert_many("segments", &COLUMNS, rows.len());
+        let (statement, length) = insert(rows.len());
         if rows.len() == length {
             // The usual group commit: one statement is a transaction of its own.
-            return self.db.write(insert, rows.concat()).await.map(drop).map_err(exists);
+            return self.db.write(statement, rows.concat()).await.map(drop);
         }
         let mut transaction = self.db.begin().await?;
         while !rows.is_empty() {
-            let (insert, length) = insert_many("segments", &COLUMNS, rows.len());
+            let (statement, length) = insert(rows.len());
             let params = rows.drain(..length).flatten().collect();
-            transaction.execute(insert, params).await.map_err(exists)?;
+            transaction.execute(statement, params).await?;
         }
         transaction.commit().await
     }
@@ -155,7 +155,7 @@ impl Executions for Store {
                 return Ok(false);
             }
         }
-        let (insert, _) = insert_many("segments", &COLUMNS, 1);
+        let (insert, _) = insert_many("segments", &COLUMNS, 1, "");
         transaction
             .execute(insert, columns(new))
             .await

@@ -67,7 +67,7 @@ impl Logs for Store {
             transaction.rows("SELECT pg_advisory_xact_lock($1)", params![APPEND_LOCK]).await?;
         }
         while !rows.is_empty() {
-            let (insert, length) = insert_many("log_lines", &COLUMNS, rows.len());
+            let (insert, length) = insert_many("log_lines", &COLUMNS, rows.len(), "");
             let params = rows.drain(..length).flatten().collect();
             transaction.execute(insert, params).await?;
         }

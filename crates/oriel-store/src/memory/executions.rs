@@ -39,12 +39,9 @@ fn matches(head: &SegmentHead, filter: &SegmentFilter) -> bool {
 impl Executions for MemoryExecutions {
     async fn append(&self, new: Vec<Segment>) -> Result<()> {
         let mut segments = self.segments.lock();
-        let mut places: Vec<Place> = new.iter().map(|segment| place(&segment.head)).collect();
-        places.sort_unstable();
-        if places.windows(2).any(|pair| pair[0] == pair[1]) || places.iter().any(|place| segments.contains_key(place)) {
-            return Err(StoreError::Exists { what: "segment" });
+        for segment in new {
+            segments.entry(place(&segment.head)).or_insert(segment);
         }
-        segments.extend(new.into_iter().map(|segment| (place(&segment.head), segment)));
         Ok(())
     }
 

@@ -13,7 +13,7 @@ use crate::execute::input;
 use crate::manage::{Desk, any};
 
 /// All executions that match, read in pages of `limit`.
-async fn read(desk: &Desk, filter: &ExecutionFilter, limit: u32) -> Vec<Execution> {
+pub(crate) async fn read(desk: &Desk, filter: &ExecutionFilter, limit: u32) -> Vec<Execution> {
     let (mut page, mut all) = (PageRequest { limit, cursor: None }, Vec::new());
     loop {
         let found = desk.tasks.executions(&desk.world.owner, filter, page.clone()).await.unwrap();
