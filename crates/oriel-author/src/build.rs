@@ -4,6 +4,7 @@ mod alias;
 mod javascript;
 mod python;
 mod rust;
+mod stubs;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -106,13 +107,14 @@ pub fn build(dir: &Path, options: &BuildOptions) -> Result<BuildReport> {
         Language::Python | Language::Javascript => &alias::rename,
         Language::Rust | Language::Component => &str::to_owned,
     };
-    world::write(&wit, &project.manifest, renamed)?;
     let job = Job {
         project: &project,
         options,
         work: work.join("build"),
         wit,
     };
+    let randomness = language == Language::Javascript && job.randomness();
+    world::write(&job.wit, &project.manifest, randomness, renamed)?;
     let built = match (&project.build.command, language) {
         (Some(command), _) => job.by_command(command)?,
         (None, Language::Rust) => rust::build(&job)?,
@@ -189,6 +191,11 @@ impl Job<'_> {
 
     fn network(&self) -> bool {
         world::needs_network(&self.project.manifest)
+    }
+
+    /// Whether the kit has to bring chance into a JavaScript engine that has none of its own.
+    fn randomness(&self) -> bool {
+        self.wasi() && self.engine() == Engine::Quickjs
     }
 
     fn engine(&self) -> Engine {

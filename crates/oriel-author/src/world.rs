@@ -12,12 +12,13 @@ use crate::files::write_changed;
 /// The world's name in the file that [`world`] writes.
 pub(crate) const WORLD: &str = "extension";
 
-/// The version of `wasi:http` that components are built against; hosts accept any 0.2 they know.
+/// The version of `wasi:http` and `wasi:random` that components are built against; hosts accept any 0.2 they know.
 pub(crate) const WASI: &str = "0.2.12";
 
-/// The text of the world: exports for each kind of contribution, imports for each permission.
+/// The text of the world: exports for each kind of contribution, imports for each permission, and randomness if asked
+/// for.
 #[must_use]
-pub fn world(manifest: &Manifest) -> String {
+pub fn world(manifest: &Manifest, randomness: bool) -> String {
     let mut text = format!("// Made from extension.toml by `oriel build`.\npackage oriel:project;\n\nworld {WORLD} {{\n");
     let mut line = |word: &str, interface: &str| {
         writeln!(text, "  {word} oriel:extension/{interface}@{HOST_API};").expect("writing to text");
@@ -37,6 +38,9 @@ pub fn world(manifest: &Manifest) -> String {
     if needs_network(manifest) {
         writeln!(text, "  import wasi:http/outgoing-handler@{WASI};").expect("writing to text");
     }
+    if randomness {
+        writeln!(text, "  import wasi:random/random@{WASI};").expect("writing to text");
+    }
     text.push_str("}\n");
     text
 }
@@ -47,8 +51,8 @@ pub(crate) fn needs_network(manifest: &Manifest) -> bool {
 }
 
 /// Writes the world and what it refers to into `folder`, each text as `rename` turns it.
-pub(crate) fn write(folder: &Path, manifest: &Manifest, rename: &dyn Fn(&str) -> String) -> Result<()> {
-    write_changed(&folder.join("world.wit"), rename(&world(manifest)).as_bytes())?;
+pub(crate) fn write(folder: &Path, manifest: &Manifest, randomness: bool, rename: &dyn Fn(&str) -> String) -> Result<()> {
+    write_changed(&folder.join("world.wit"), rename(&world(manifest, randomness)).as_bytes())?;
     for (path, content) in WIT {
         let name = path.strip_prefix("deps/").unwrap_or(path);
         let text = rename(&String::from_utf8_lossy(content));

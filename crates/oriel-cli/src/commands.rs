@@ -61,7 +61,7 @@ pub(crate) async fn run(cli: Cli, ui: Ui) -> Result<()> {
         Command::Key(command) => key::run(context, &command).await,
         Command::Tenant(command) => tenant::run(context, &command).await,
         Command::Audit(args) => audit::run(context, &args).await,
-        Command::Profile(command) => profile::run(context, &command),
+        Command::Profile(command) => profile::run(context, &command).await,
         Command::Doctor(args) => doctor::run(context, &args).await,
         Command::Completions(args) => completions::run(context, &args),
         Command::Version(args) => version::run(context, &args).await,

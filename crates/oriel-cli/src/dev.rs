@@ -19,12 +19,14 @@ use crate::commands::install::Consent;
 use crate::context::Context;
 use crate::error::{Failure, Result};
 use crate::project;
+use crate::signals::Signals;
 use crate::ui::{Paint, Ui};
 use crate::view::{Extension, parts, text};
 
-/// Watches `dir` until it is dropped. On a server of its own when nobody chose one: that one lives in a temporary
-/// directory and ends with the command.
+/// Watches `dir` until it is asked to stop, which is how a session ends: no failure. On a server of its own when nobody
+/// chose one: that one lives in a temporary directory and ends with the session.
 pub(crate) async fn run(context: &Context, dir: &Path, consent: &Consent, level: &'static str) -> Result<()> {
+    let mut stop = Signals::new()?;
     let ui = &context.ui;
     let connection = context.connection()?;
     let mut local = None;
@@ -46,19 +48,19 @@ pub(crate) async fn run(context: &Context, dir: &Path, consent: &Consent, level:
         live: None,
         tail: None,
     };
-    let mut watch = Watch::new(dir)?;
-    loop {
-        match session.round().await {
-            Ok(()) => {}
-            // Without a server there is nothing to wait for.
-            Err(failure) if failure.is(ErrorCode::ClientUnreachable) || failure.is(ErrorCode::ClientDeclined) => return Err(failure),
-            Err(failure) => {
-                failure.print(ui);
-                ui.note(&ui.paint_error(Paint::Faint, "waiting for a change"));
-            }
+    let ended = tokio::select! {
+        result = session.watch() => result,
+        () = stop.next() => Ok(()),
+    };
+    drop(session);
+    if let Some(local) = local {
+        // Who asks a second time does not want to wait for calls in flight.
+        tokio::select! {
+            () = local.stop() => {}
+            () = stop.next() => {}
         }
-        watch.changed().await?;
     }
+    ended
 }
 
 /// What one `oriel dev` knows.
@@ -82,6 +84,23 @@ struct Live {
 }
 
 impl Session<'_> {
+    /// Round after round, until something is in the way of all of them.
+    async fn watch(&mut self) -> Result<()> {
+        let mut watch = Watch::new(&self.dir)?;
+        loop {
+            match self.round().await {
+                Ok(()) => {}
+                // Without a server there is nothing to wait for.
+                Err(failure) if failure.is(ErrorCode::ClientUnreachable) || failure.is(ErrorCode::ClientDeclined) => return Err(failure),
+                Err(failure) => {
+                    failure.print(self.ui);
+                    self.ui.note(&self.ui.paint_error(Paint::Faint, "waiting for a change"));
+                }
+            }
+            watch.changed().await?;
+        }
+    }
+
     /// Builds, and puts in force what was built if it is new.
     async fn round(&mut self) -> Result<()> {
         let report = project::build(self.ui, &self.dir, false).await?;
@@ -108,7 +127,9 @@ impl Session<'_> {
             let granted = granted
                 .or_else(|| present.as_ref().map(|present| present.grant.clone()))
                 .unwrap_or_default();
-            consent.settle(self.ui, &format!("{name} {written}"), &asked.beyond(&granted))?;
+            consent
+                .settle(self.ui, &format!("{name} {written}"), &asked.beyond(&granted))
+                .await?;
         }
         let version = package.manifest.version.clone();
         let loaded = project::pack(&package)?;

@@ -37,7 +37,7 @@ impl Failure {
             code: code.as_str().to_owned(),
             exit: Exit::of(code),
             message: message.into(),
-            help: Some(code.cure().to_owned()),
+            help: Some(cure(code)),
             places: Vec::new(),
             request_id: None,
             broken_pipe: false,
@@ -169,6 +169,13 @@ impl Failure {
     }
 }
 
+/// A code's cure. What the API calls `detail` and `errors` is the message here, and the places below it.
+fn cure(code: ErrorCode) -> String {
+    code.cure()
+        .replace("`detail`", "the message")
+        .replace("places that `errors` lists", "named places")
+}
+
 /// `at /path: message` or `line:column: message`.
 fn place_text(place: &Value) -> String {
     let text = |key: &str| place.get(key).and_then(Value::as_str).unwrap_or_default();
@@ -190,5 +197,22 @@ impl From<io::Error> for Failure {
         let mut failure = Self::new(ErrorCode::ClientFile, format!("the output cannot be written: {error}"));
         failure.0.broken_pipe = error.kind() == io::ErrorKind::BrokenPipe;
         failure
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cures_speak_of_what_the_terminal_shows() {
+        for code in ErrorCode::ALL {
+            let cure = cure(*code);
+            assert!(!cure.contains("`detail`") && !cure.contains("`errors`"), "{code}: {cure}");
+        }
+        assert_eq!(
+            cure(ErrorCode::AuthorToolchainMissing),
+            "Install it as the message says. `oriel doctor` lists what is there."
+        );
     }
 }

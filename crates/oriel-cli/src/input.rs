@@ -1,6 +1,6 @@
 //! Values given as text, as `@file`, or as `-` for standard input.
 
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::path::Path;
 
 use oriel_model::ErrorCode;
@@ -8,13 +8,20 @@ use serde_json::Value;
 
 use crate::error::{Failure, Result};
 
+/// Reads where it keeps nobody waiting: on the thread of the command, a read that blocks would be deaf to Ctrl-C.
+pub(crate) async fn aside<T: Send + 'static>(read: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    tokio::task::spawn_blocking(read).await.map_err(io::Error::other)?
+}
+
 /// The text behind an argument, and what to call it in messages.
-pub(crate) fn text(argument: &str) -> Result<(String, String)> {
+pub(crate) async fn text(argument: &str) -> Result<(String, String)> {
     if argument == "-" {
-        let mut text = String::new();
-        std::io::stdin()
-            .lock()
-            .read_to_string(&mut text)
+        let text = aside(|| {
+            let mut text = String::new();
+            io::stdin().lock().read_to_string(&mut text).map(|_| text)
+        });
+        let text = text
+            .await
             .map_err(|error| Failure::new(ErrorCode::ClientInput, format!("standard input cannot be read: {error}")))?;
         return Ok((text, "standard input".to_owned()));
     }
@@ -30,8 +37,8 @@ pub(crate) fn read(path: &Path) -> Result<String> {
 }
 
 /// The JSON document behind an argument.
-pub(crate) fn json(argument: &str) -> Result<Value> {
-    let (text, name) = text(argument)?;
+pub(crate) async fn json(argument: &str) -> Result<Value> {
+    let (text, name) = text(argument).await?;
     parse_json(&text, &name)
 }
 

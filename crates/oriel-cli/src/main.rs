@@ -16,6 +16,7 @@ mod exit;
 mod input;
 mod project;
 mod settings;
+mod signals;
 mod testing;
 mod ui;
 mod view;
@@ -71,7 +72,9 @@ async fn run(cli: Cli, ui: Ui) -> error::Result<()> {
         return commands::run(cli, ui).await;
     }
     tokio::select! {
-        result = commands::run(cli, ui) => result,
+        // First, so that it is minded before the command says a word.
+        biased;
         _ = tokio::signal::ctrl_c() => Err(Failure::new(ErrorCode::ClientCancelled, "cancelled")),
+        result = commands::run(cli, ui) => result,
     }
 }

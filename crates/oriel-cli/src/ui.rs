@@ -6,10 +6,12 @@ use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
 use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets};
 use oriel_model::ErrorCode;
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use serde::Serialize;
 
 use crate::env_vars;
 use crate::error::{Failure, Result};
+use crate::input::aside;
 
 /// A meaning that a colour carries. Text says the same without it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -188,23 +190,59 @@ impl Ui {
         Ok(())
     }
 
+    /// Whether to do what cannot be undone. Asked only on a terminal, and not after `--yes`.
+    pub(crate) async fn sure(&self, yes: bool, question: &str) -> Result<bool> {
+        Ok(yes || self.json || !Self::interactive() || self.confirm(question).await?)
+    }
+
     /// Asks for a yes. Only where [`Ui::interactive`]; an empty answer is a no.
-    pub(crate) fn confirm(&self, question: &str) -> Result<bool> {
-        let mut error = io::stderr().lock();
-        let _ = write!(error, "{} [y/N] ", self.paint_error(Paint::Strong, question));
-        let _ = error.flush();
-        let mut answer = String::new();
-        io::stdin().lock().read_line(&mut answer)?;
+    pub(crate) async fn confirm(&self, question: &str) -> Result<bool> {
+        let answer = self.ask(&format!("{} [y/N] ", self.paint_error(Paint::Strong, question))).await?;
         Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
     }
 
-    /// Asks for something that must not be seen.
-    pub(crate) fn ask_secret(&self, question: &str) -> Result<String> {
+    /// Asks for something that must not be seen. Only where [`Ui::interactive`].
+    pub(crate) async fn ask_secret(&self, question: &str) -> Result<String> {
+        let hidden = Hidden::start()?;
+        let answer = self.ask(&format!("{}: ", self.paint_error(Paint::Strong, question))).await;
+        drop(hidden);
+        // The line break was not seen either.
+        self.error_line("");
+        Ok(answer?.trim_end_matches(['\r', '\n']).to_owned())
+    }
+
+    /// One line of an answer.
+    async fn ask(&self, question: &str) -> Result<String> {
         let mut error = io::stderr().lock();
-        let _ = write!(error, "{}: ", self.paint_error(Paint::Strong, question));
+        let _ = error.write_all(question.as_bytes());
         let _ = error.flush();
-        let secret = console::Term::stderr().read_secure_line()?;
-        Ok(secret)
+        drop(error);
+        let answer = aside(|| {
+            let mut answer = String::new();
+            io::stdin().lock().read_line(&mut answer).map(|_| answer)
+        });
+        answer
+            .await
+            .map_err(|error| Failure::new(ErrorCode::ClientInput, format!("the terminal cannot be read: {error}")))
+    }
+}
+
+/// The terminal does not show what is typed until this is dropped, by Ctrl-C too.
+struct Hidden(Termios);
+
+impl Hidden {
+    fn start() -> io::Result<Self> {
+        let before = tcgetattr(io::stdin())?;
+        let mut hidden = before.clone();
+        hidden.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(io::stdin(), OptionalActions::Flush, &hidden)?;
+        Ok(Self(before))
+    }
+}
+
+impl Drop for Hidden {
+    fn drop(&mut self) {
+        let _ = tcsetattr(io::stdin(), OptionalActions::Flush, &self.0);
     }
 }
 

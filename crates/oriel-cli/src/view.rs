@@ -23,6 +23,7 @@ pub(crate) struct Extension {
     pub(crate) contributions: Vec<Contribution>,
     pub(crate) permissions: Permissions,
     pub(crate) grant: Permissions,
+    pub(crate) package: String,
     pub(crate) pending: Option<Value>,
     pub(crate) previous: Option<Value>,
     pub(crate) health: Value,

@@ -6,13 +6,21 @@ mod suite {
     mod author;
     mod batch;
     mod client;
+    mod configure;
     mod crash;
+    mod dev;
+    mod disk_full;
     mod examples;
     mod help;
+    mod logs;
     mod neighbours;
+    mod network;
     mod postgres;
     pub(crate) mod process;
+    mod prompt;
     mod serve;
     mod start;
     pub(crate) mod support;
+    mod telemetry;
+    mod upgrade;
 }

@@ -14,6 +14,7 @@ use oriel_sandbox::{ComponentSource, HostServices, Pool, PoolSpec, SourceError};
 use oriel_store::{Blobs, StoreError};
 use serde_json::Value;
 
+use crate::code::Lookups;
 use crate::{ExtensionError, Shared, config, guest_store};
 
 /// One release of one installation with its pool of instances. Whoever holds it may finish on it, also after
@@ -135,6 +136,7 @@ pub(crate) fn pool(shared: &Shared, installation: &Installation, tenant_name: &T
             blobs: shared.stores.blobs.clone(),
             package: release.package,
             limits: shared.options.package.clone(),
+            lookups: shared.code.clone(),
         }),
         limits,
         grant: installation.grant.clone(),
@@ -154,11 +156,13 @@ struct PackageSource {
     blobs: Arc<dyn Blobs>,
     package: Digest,
     limits: oriel_package::ReadLimits,
+    lookups: Arc<Lookups>,
 }
 
 #[async_trait::async_trait]
 impl ComponentSource for PackageSource {
     async fn load(&self) -> Result<Bytes, SourceError> {
+        self.lookups.miss();
         let bytes = self.blobs.get(self.package).await.map_err(|error| SourceError::new(&error))?;
         let bytes = bytes.ok_or_else(|| SourceError {
             code: ErrorCode::StoreCorrupt,

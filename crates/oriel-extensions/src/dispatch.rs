@@ -140,6 +140,7 @@ impl Handle {
                 name: self.slot.name.to_string(),
             });
         };
+        self.shared.look_for_code(&installation);
         self.set(installation)
     }
 
@@ -181,6 +182,7 @@ impl Handle {
         let current = self.loaded().map(|active| active.installation.revision);
         match stored {
             Some(installation) if current.is_some_and(|revision| revision < installation.revision) => {
+                self.shared.look_for_code(&installation);
                 if let Err(error) = self.set(installation) {
                     tracing::warn!(extension = %self.slot.name, %error, "another node's change does not take effect here");
                 }

@@ -53,7 +53,11 @@ impl Extensions {
     /// Reads, checks and compiles a package. What it leaves behind when a later step fails is a cache entry.
     pub(crate) async fn prepare(&self, bytes: Bytes) -> Result<Prepared, ExtensionError> {
         let (release, _, component) = self.read(bytes.clone()).await?;
-        self.shared.sandbox.prepare(release.component, &component).await?;
+        if self.shared.sandbox.prepare(release.component, &component).await? {
+            self.shared.code.miss();
+        } else {
+            self.shared.code.hit();
+        }
         Ok(Prepared { release, bytes })
     }
 
@@ -84,17 +88,17 @@ impl Extensions {
     pub(crate) async fn keep(&self, tenant: TenantId, prepared: &Prepared) -> Result<(), ExtensionError> {
         let release = &prepared.release;
         self.shared.stores.blobs.put(release.package, prepared.bytes.clone()).await?;
-        match self.shared.stores.installations.record_release(tenant, release).await {
-            Ok(()) => Ok(()),
-            Err(StoreError::Exists { .. }) => {
-                self.forget_package(release.package).await;
-                Err(ExtensionError::VersionExists {
-                    name: release.manifest.name.to_string(),
-                    version: release.manifest.version.to_string(),
-                })
-            }
-            Err(error) => Err(error.into()),
+        let recorded = self.shared.stores.installations.record_release(tenant, release).await;
+        if recorded.is_err() {
+            self.forget_package(release.package).await;
         }
+        recorded.map_err(|error| match error {
+            StoreError::Exists { .. } => ExtensionError::VersionExists {
+                name: release.manifest.name.to_string(),
+                version: release.manifest.version.to_string(),
+            },
+            error => error.into(),
+        })
     }
 
     /// Deletes a package that no installation uses. A failure costs disk space, not correctness.

@@ -11,7 +11,10 @@
 //! Not here: HTTP, SQL, WebAssembly (`oriel-sandbox`), tasks and their schemas (`oriel-tasks`).
 
 mod active;
+mod change;
+mod code;
 mod config;
+mod dependencies;
 mod dispatch;
 mod error;
 mod guest_store;
@@ -37,6 +40,7 @@ use oriel_store::Stores;
 use parking_lot::{Mutex, RwLock};
 
 pub use self::active::{Active, Program};
+pub use self::code::CodeLookups;
 pub use self::config::SECRET_MASK;
 pub use self::dispatch::Handle;
 pub use self::error::ExtensionError;
@@ -44,7 +48,7 @@ pub use self::install::{Consent, Inspection};
 pub use self::logs::LogWakeups;
 pub use self::status::{Health, HealthState, Status};
 pub use self::watch::Watcher;
-pub use oriel_sandbox::SandboxStats as Instances;
+pub use oriel_sandbox::SandboxStats;
 
 /// What the service is told by its operator.
 #[derive(Debug, Clone)]
@@ -87,6 +91,7 @@ struct Shared {
     busy: Mutex<Locks>,
     logs: logs::LogWriter,
     refusals: refusals::RefusalWriter,
+    code: Arc<code::Lookups>,
 }
 
 impl std::fmt::Debug for Extensions {
@@ -118,6 +123,7 @@ impl Extensions {
             busy: Mutex::default(),
             logs,
             refusals,
+            code: Arc::default(),
         };
         Self { shared: Arc::new(shared) }
     }

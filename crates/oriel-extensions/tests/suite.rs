@@ -7,6 +7,8 @@ mod config;
 mod lifecycle;
 #[path = "suite/logs.rs"]
 mod logs;
+#[path = "suite/nodes.rs"]
+mod nodes;
 #[path = "suite/refused.rs"]
 mod refused;
 #[path = "suite/reload.rs"]

@@ -123,8 +123,8 @@ codes! {
         "The body is longer than this operation accepts.",
         "Split the work (batches can be sent as several requests or as a stream), or ask the operator to raise the limit.";
     RequestMediaType "request.media_type" 415 Caller "The media type is not supported",
-        "The `Content-Type` is missing or is not one that the operation takes.",
-        "Send the type that the API reference names, usually `application/json`.";
+        "The `Content-Type` is missing or is not one that the operation takes, or the `Content-Encoding` says that the body is compressed.",
+        "Send the type that the API reference names, usually `application/json`, and the body uncompressed.";
     RequestTimeout "request.timeout" 408 Caller "The request took too long to arrive",
         "The client sent its headers or body too slowly.",
         "Check the network between client and server and send again.";

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use oriel_model::execution::Resources;
-use wasmtime::{Engine, Store, Trap, UpdateDeadline};
+use wasmtime::{Engine, Store, Trap, UpdateDeadline, WasmBacktrace};
 
 use crate::bindings::{lifecycle, program, types};
 use crate::call::{Call, ConfigProblem, Health};
@@ -290,10 +290,23 @@ fn failure(error: &wasmtime::Error, state: &State, timeout: Duration, cpu: Durat
         return CallError::Memory { what, limit };
     }
     let detail = match error.downcast_ref::<Trap>() {
-        Some(trap) => trap.to_string(),
+        Some(trap) => stubbed(error).unwrap_or_else(|| trap.to_string()),
         None => error.root_cause().to_string(),
     };
     CallError::Trapped { detail: shortened(detail) }
+}
+
+/// What a guest wanted that it was built without: `oriel build` names the functions that stand in for WASI after the
+/// imports in whose place they trap.
+fn stubbed(error: &wasmtime::Error) -> Option<String> {
+    let frames = error.downcast_ref::<WasmBacktrace>()?.frames();
+    let name = frames.first()?.func_name().filter(|name| name.starts_with("wasi:"))?;
+    let cure = if name.starts_with("wasi:filesystem/") || name.starts_with("wasi:sockets/") {
+        "an extension has no files and no sockets"
+    } else {
+        "set `wasi = true` under [build] in extension.toml and build again"
+    };
+    Some(format!("it called `{name}`, which it was built without: {cure}"))
 }
 
 /// What the guest itself answered instead of an output.

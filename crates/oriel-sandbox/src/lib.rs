@@ -32,6 +32,7 @@ mod shape;
 mod slots;
 mod state;
 mod ticker;
+mod trust;
 
 pub use call::{Call, ConfigProblem, Health, Outcome};
 pub use error::{CallError, SandboxError, SourceError};
@@ -43,3 +44,4 @@ pub use ports::{
 };
 pub use sandbox::{Sandbox, SandboxStats};
 pub use shape::Shape;
+pub use trust::{RootsError, TrustedRoots};

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::ports::{Clock, Connect, Resolve};
+use crate::trust::TrustedRoots;
 
 /// Settings of a [`Sandbox`](crate::Sandbox). `SandboxOptions::new` has a sound value for each.
 #[derive(Clone)]
@@ -30,13 +31,16 @@ pub struct SandboxOptions {
     pub resolver: Arc<dyn Resolve>,
     /// What stands in for the network in outbound requests; absent: TCP, with TLS for `https`.
     pub connector: Option<Arc<dyn Connect>>,
+    /// Whose certificates outbound `https` trusts.
+    pub trusted_roots: TrustedRoots,
     /// The wall clock that guests see.
     pub clock: Arc<dyn Clock>,
 }
 
 impl SandboxOptions {
     /// 1,000 instances, a tick of 1 ms, idle after 60 s, recycled after 100,000 calls, 4 GiB as the memory hint,
-    /// the system's resolver and clock.
+    /// the
+    /// system's resolver and clock, and the certificate authorities that Mozilla trusts.
     #[must_use]
     pub fn new(cache_dir: impl Into<PathBuf>) -> Self {
         Self {
@@ -48,6 +52,7 @@ impl SandboxOptions {
             recycle_after_calls: 100_000,
             resolver: Arc::new(SystemResolver),
             connector: None,
+            trusted_roots: TrustedRoots::mozilla(),
             clock: Arc::new(SystemClock),
         }
     }
@@ -62,6 +67,7 @@ impl std::fmt::Debug for SandboxOptions {
             .field("tick", &self.tick)
             .field("idle_after", &self.idle_after)
             .field("recycle_after_calls", &self.recycle_after_calls)
+            .field("trusted_roots", &self.trusted_roots)
             .finish_non_exhaustive()
     }
 }

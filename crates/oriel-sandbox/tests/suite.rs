@@ -11,7 +11,9 @@ mod suite {
     mod calls;
     mod coverage;
     mod http;
+    mod https;
     mod key_value;
+    mod lane;
     mod lifecycle;
     mod limits;
     mod neighbours;

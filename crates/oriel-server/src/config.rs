@@ -147,6 +147,9 @@ settings! {
     /// Private, loopback and link-local networks that grants may reach at all, as `10.0.0.0/8,fd00::/8`. Any other is
     /// refused, whatever a tenant's administrator approves.
     private_networks "private_networks" plain: Networks = Networks(Vec::new());
+    /// A file of certificate authorities in PEM that outbound HTTPS of extensions trusts beside those that Mozilla
+    /// trusts, such as a company's own. The system's store is not read.
+    ca_certificates "ca_certificates" plain: Option<PathBuf> = None;
     /// Whether `/metrics` answers without a key.
     public_metrics "public_metrics" plain: bool = true;
     /// For how long executions are kept.
@@ -285,6 +288,11 @@ impl Config {
             || format!("sqlite:{}", self.data_dir.join("oriel.db").display()),
             |url| url.reveal().to_owned(),
         )
+    }
+
+    /// Where compiled code lies.
+    pub(crate) fn code_dir(&self) -> PathBuf {
+        self.data_dir.join("code")
     }
 
     fn assign_limit(&mut self, key: &str, text: &str) -> Result<(), String> {

@@ -27,7 +27,7 @@ use tracing::Instrument as _;
 
 use self::routes::{Found, Routes};
 use crate::app::App;
-use crate::operations::{Allowed, Operation};
+use crate::operations::{Allowed, Operation, Takes};
 use crate::problem::Problem;
 use crate::telemetry;
 
@@ -88,7 +88,9 @@ impl Edge {
             Found::Route(route) => {
                 let answer = if telemetry::spans_wanted() {
                     let span = telemetry::request_span(request.headers(), route.operation, &id);
-                    self.answer(route.operation, request, &id).instrument(span).await
+                    let answer = self.answer(route.operation, request, &id).instrument(span.clone()).await;
+                    telemetry::answered(&span, answer.status());
+                    answer
                 } else {
                     self.answer(route.operation, request, &id).await
                 };
@@ -194,7 +196,11 @@ impl Edge {
             .get(header::CONTENT_LENGTH)
             .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
         let limit = operation.max_body(&self.app.config);
-        if announced.is_some_and(|length| length > limit) && operation.takes != crate::operations::Takes::Nothing {
+        if operation.takes == Takes::Nothing {
+            return Ok(());
+        }
+        check_encoding(request.headers())?;
+        if announced.is_some_and(|length| length > limit) {
             return Err(too_large(limit));
         }
         Ok(())
@@ -237,6 +243,18 @@ fn refuse(problem: Problem) -> Response {
 
 pub(crate) fn too_large(limit: u64) -> Problem {
     Problem::new(ErrorCode::RequestTooLarge, format!("the body is longer than {limit} bytes"))
+}
+
+/// Refuses bodies that say that they are compressed: nothing here is ever inflated, so no small body becomes a large one.
+fn check_encoding(headers: &HeaderMap) -> Result<(), Problem> {
+    let plain = |value: &HeaderValue| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity");
+    match headers.get_all(header::CONTENT_ENCODING).iter().find(|value| !plain(value)) {
+        None => Ok(()),
+        Some(given) => Err(Problem::new(
+            ErrorCode::RequestMediaType,
+            format!("`Content-Encoding` is {}; send the body as it is", given.to_str().unwrap_or("?")),
+        )),
+    }
 }
 
 /// The answer to a browser that asks whether it may; which origins may is decided afterwards, as for every reply.

@@ -1,5 +1,6 @@
 //! Reading requests: each rejection is a problem that names what is wrong.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use crate::app::App;
 use crate::edge::{Call, too_large};
 use crate::problem::Problem;
+use crate::telemetry;
 
 /// The deepest nesting of a JSON document.
 pub(crate) const MAX_DEPTH: usize = 128;
@@ -149,6 +151,17 @@ impl FromRequestParts<Arc<App>> for Caller {
     async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Problem> {
         let principal = parts.extensions.get::<Call>().and_then(|call| call.principal.clone());
         principal.map(Self).ok_or_else(|| Problem::bare(ErrorCode::Unauthenticated))
+    }
+}
+
+/// The trace context that a call passes on, as a header field.
+pub(crate) struct Traceparent(pub Option<String>);
+
+impl FromRequestParts<Arc<App>> for Traceparent {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Infallible> {
+        Ok(Self(telemetry::traceparent(&parts.headers)))
     }
 }
 

@@ -1,29 +1,95 @@
 //! What `/metrics` shows. Labels come from fixed lists (operations, statuses, outcomes), so that no request and no tenant
 //! can make a series.
 
+mod stores;
+
+use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use http::StatusCode;
 use metrics::{Counter, Histogram, counter, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use oriel_extensions::{CodeLookups, SandboxStats};
 use oriel_model::{Blame, ErrorCode};
-
-use oriel_extensions::Instances;
+use oriel_store::Stores;
 
 use crate::operations::Operation;
 
 const HTTP_REQUESTS: &str = "oriel_http_requests_total";
 const HTTP_DURATION: &str = "oriel_http_request_duration_seconds";
 const EXECUTIONS: &str = "oriel_executions_total";
-
+const STORE_DURATION: &str = "oriel_store_operation_duration_seconds";
+const CODE_LOOKUPS: &str = "oriel_code_cache_lookups_total";
+const CODE_BYTES: &str = "oriel_code_cache_bytes";
 const INSTANCES: &str = "oriel_instances";
 const CALLS_WAITING: &str = "oriel_calls_waiting";
 const IDLE_MEMORY: &str = "oriel_idle_instance_memory_bytes";
+const READY: &str = "oriel_ready";
+const BUILD_INFO: &str = "oriel_build_info";
+
+/// What a metric is to Prometheus.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Counter,
+    Gauge,
+    Histogram,
+}
+
+/// Every metric: its name, its kind, its labels, and what it says. The book has the same list.
+const METRICS: [(&str, Kind, &str, &str); 11] = [
+    (
+        HTTP_REQUESTS,
+        Kind::Counter,
+        "operation, method, status",
+        "Requests by operation, method and status.",
+    ),
+    (
+        HTTP_DURATION,
+        Kind::Histogram,
+        "operation",
+        "Time from the head of a request to the head of its reply, by operation.",
+    ),
+    (
+        EXECUTIONS,
+        Kind::Counter,
+        "outcome, blame",
+        "Executions by how they ended and whose fault it was.",
+    ),
+    (
+        STORE_DURATION,
+        Kind::Histogram,
+        "store, operation",
+        "Time that an operation of a store took, whether or not it succeeded. The store `journal` is this node's own log.",
+    ),
+    (
+        CODE_LOOKUPS,
+        Kind::Counter,
+        "result",
+        "How often compiled code was looked for, when a package was installed or a release loaded: `hit` when it was there, \
+         `miss` when it had to be compiled.",
+    ),
+    (CODE_BYTES, Kind::Gauge, "", "Bytes of compiled code in the data directory."),
+    (
+        INSTANCES,
+        Kind::Gauge,
+        "state",
+        "Instances of extensions, `idle` or `busy` with a call.",
+    ),
+    (CALLS_WAITING, Kind::Gauge, "", "Calls that wait for an instance."),
+    (IDLE_MEMORY, Kind::Gauge, "", "Linear memory that idle instances hold."),
+    (READY, Kind::Gauge, "", "1 while the server takes new work."),
+    (BUILD_INFO, Kind::Gauge, "version", "1, with the version as a label."),
+];
 
 /// From a tenth of a millisecond to half a minute.
 const BUCKETS: [f64; 14] = [
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0,
+];
+
+/// From what a write to memory takes to five seconds.
+const STORE_BUCKETS: [f64; 16] = [
+    0.000_005, 0.000_01, 0.000_025, 0.000_05, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0, 5.0,
 ];
 
 /// Every status that the API answers.
@@ -37,7 +103,8 @@ fn recorder() -> &'static PrometheusHandle {
     HANDLE.get_or_init(|| {
         let builder = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &BUCKETS)
-            .expect("the list of buckets is not empty");
+            .and_then(|builder| builder.set_buckets_for_metric(Matcher::Full(STORE_DURATION.to_owned()), &STORE_BUCKETS))
+            .expect("the lists of buckets are not empty");
         let recorder = builder.build_recorder();
         let handle = recorder.handle();
         // Somebody who embeds the server may have a recorder of their own; ours then stays empty, which is honest.
@@ -48,17 +115,13 @@ fn recorder() -> &'static PrometheusHandle {
 }
 
 fn describe() {
-    metrics::describe_counter!(HTTP_REQUESTS, "Requests by operation, method and status.");
-    metrics::describe_histogram!(
-        HTTP_DURATION,
-        "Time from the head of a request to the head of its reply, by operation."
-    );
-    metrics::describe_counter!(EXECUTIONS, "Executions by how they ended and whose fault it was.");
-    metrics::describe_gauge!("oriel_build_info", "1, with the version as a label.");
-    metrics::describe_gauge!(INSTANCES, "Instances of extensions, idle or busy with a call.");
-    metrics::describe_gauge!(CALLS_WAITING, "Calls that wait for an instance.");
-    metrics::describe_gauge!(IDLE_MEMORY, "Linear memory that idle instances hold.");
-    metrics::describe_gauge!("oriel_ready", "1 while the server takes new work.");
+    for (name, kind, _, help) in METRICS {
+        match kind {
+            Kind::Counter => metrics::describe_counter!(name, help),
+            Kind::Gauge => metrics::describe_gauge!(name, help),
+            Kind::Histogram => metrics::describe_histogram!(name, help),
+        }
+    }
 }
 
 /// Handles of one operation.
@@ -91,6 +154,27 @@ impl RouteMetrics {
     }
 }
 
+/// Of the compiled code.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Code {
+    pub lookups: CodeLookups,
+    /// Bytes of it on the disk.
+    pub bytes: u64,
+}
+
+/// Bytes of the files below a directory, as far as they can be looked at. Blocks as long as the file system does.
+pub(crate) fn bytes_below(directory: &Path) -> u64 {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    entries
+        .map(|entry| match entry.metadata() {
+            Ok(metadata) if metadata.is_dir() => bytes_below(&entry.path()),
+            Ok(metadata) => metadata.len(),
+            // Artifacts come and go while one looks.
+            Err(_) => 0,
+        })
+        .sum()
+}
+
 /// The metrics of a server.
 pub(crate) struct Metrics {
     unmatched: RouteMetrics,
@@ -107,6 +191,11 @@ impl Metrics {
             succeeded: counter!(EXECUTIONS, "outcome" => "succeeded", "blame" => "none"),
             failed: [failed(Blame::Caller), failed(Blame::Guest), failed(Blame::Host)],
         }
+    }
+
+    /// The same stores, which tell from then on how long their operations take.
+    pub(crate) fn timed(&self, stores: Stores) -> Stores {
+        stores::timed(stores)
     }
 
     pub(crate) fn route(&self, operation: &'static Operation) -> RouteMetrics {
@@ -134,15 +223,18 @@ impl Metrics {
     }
 
     /// The text that Prometheus reads.
-    pub(crate) fn render(&self, ready: bool, instances: Instances) -> String {
-        gauge!("oriel_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
-        gauge!("oriel_ready").set(f64::from(u8::from(ready)));
+    pub(crate) fn render(&self, ready: bool, instances: SandboxStats, code: Code) -> String {
+        gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+        counter!(CODE_LOOKUPS, "result" => "hit").absolute(code.lookups.hits);
+        counter!(CODE_LOOKUPS, "result" => "miss").absolute(code.lookups.misses);
+        gauge!(READY).set(f64::from(u8::from(ready)));
         #[expect(clippy::cast_precision_loss, reason = "a gauge; exact up to nine quadrillions")]
         for (name, state, value) in [
             (INSTANCES, "idle", instances.idle),
             (INSTANCES, "busy", instances.busy),
             (CALLS_WAITING, "", instances.waiting),
             (IDLE_MEMORY, "", instances.idle_memory),
+            (CODE_BYTES, "", code.bytes),
         ] {
             let gauge = if state.is_empty() {
                 gauge!(name)
@@ -157,5 +249,31 @@ impl Metrics {
     /// Moves what was recorded into its buckets; without it they would grow until somebody reads them.
     pub(crate) fn tidy_up(&self) {
         recorder().run_upkeep();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_book_lists_every_metric() {
+        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/book/operations.md");
+        let text = std::fs::read_to_string(&page).unwrap();
+        let (start, end) = ("<!-- metrics: begin -->\n", "<!-- metrics: end -->");
+        let from = text.find(start).unwrap() + start.len();
+        let to = text.find(end).unwrap();
+        let mut wanted = "\n| metric | kind | labels | what it says |\n|---|---|---|---|\n".to_owned();
+        for (name, kind, labels, help) in METRICS {
+            let kind = format!("{kind:?}").to_lowercase();
+            let labels = if labels.is_empty() { "—" } else { labels };
+            wanted.push_str(&format!("| `{name}` | {kind} | {labels} | {help} |\n"));
+        }
+        wanted.push('\n');
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(&page, format!("{}{wanted}{}", &text[..from], &text[to..])).unwrap();
+        } else {
+            assert_eq!(text[from..to], wanted, "run this test with UPDATE_DOCS=1 to write the page anew");
+        }
     }
 }

@@ -168,6 +168,8 @@ const RELEASING: &[ErrorCode] = &[
     ConsentRequired,
     ExtensionDisabled,
 ];
+/// A search first brings to the database what the journal holds.
+const SEARCHING: &[ErrorCode] = &[StoreFull, StoreReadOnly];
 const TASK: &[ErrorCode] = &[TaskNotFound];
 const CALLING: &[ErrorCode] = &[
     ExtensionNotFound,
@@ -354,12 +356,12 @@ pub(crate) static OPERATIONS: &[Operation] = &[
         With(TasksRead),
         &[&[BatchNotFound]],
     ),
-    Operation::get("listExecutions", "/api/v1/executions", With(TasksRead), &[PAGED, TASK]),
+    Operation::get("listExecutions", "/api/v1/executions", With(TasksRead), &[PAGED, TASK, SEARCHING]),
     Operation::get(
         "getExecution",
         "/api/v1/executions/{executionId}",
         With(TasksRead),
-        &[&[ExecutionNotFound]],
+        &[&[ExecutionNotFound], SEARCHING],
     ),
     // Access
     Operation::get("getMe", "/api/v1/me", AnyKey, &[]),

@@ -69,13 +69,14 @@ impl Server {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let sql = oriel_store_sql::open(&config.database_url(), sql_options(&config)).await?;
         let blobs = FsBlobs::open(config.data_dir.join("packages")).await?;
-        let stores = Stores {
+        let metrics = Metrics::new();
+        let stores = metrics.timed(Stores {
             journal: journal(&config)?,
             ..sql.stores(Arc::new(blobs))
-        };
+        });
         let access = Access::new(&stores, clock.clone());
         let bootstrap = access.bootstrap(config.bootstrap_key.as_ref().map(Secret::reveal)).await?;
-        let sandbox = Sandbox::new(SandboxOptions::new(config.data_dir.join("code")))?;
+        let sandbox = Sandbox::new(sandbox_options(&config)?)?;
         let options = ExtensionsOptions {
             ceiling: config.limits.clone(),
             private_networks: config.private_networks.0.clone(),
@@ -123,7 +124,7 @@ impl Server {
             extensions,
             tasks,
             sealer,
-            metrics: Metrics::new(),
+            metrics,
             background: TaskTracker::new(),
             ending: CancellationToken::new(),
             ready: AtomicBool::new(true),
@@ -230,6 +231,21 @@ fn journal(config: &Config) -> Result<Option<Arc<dyn Journal>>, ServerError> {
     }
     let sync = config.durability == Durability::Full;
     Ok(Some(Arc::new(FsJournal::open(directory, sync)?)))
+}
+
+/// How extensions run here.
+fn sandbox_options(config: &Config) -> Result<SandboxOptions, ServerError> {
+    let mut options = SandboxOptions::new(config.code_dir());
+    if let Some(path) = &config.ca_certificates {
+        let failed = |reason: String| ServerError::Certificates {
+            path: path.clone(),
+            reason,
+        };
+        let pem = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
+        let roots = options.trusted_roots.and_pem(&pem);
+        options.trusted_roots = roots.map_err(|error| failed(error.to_string()))?;
+    }
+    Ok(options)
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, ServerError> {

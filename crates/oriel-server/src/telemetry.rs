@@ -6,7 +6,7 @@
 use std::io::IsTerminal as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator as _};
 use opentelemetry::trace::{TraceContextExt as _, TracerProvider as _};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
@@ -79,6 +79,7 @@ fn export_wanted() -> bool {
 }
 
 fn provider() -> Result<SdkTracerProvider, String> {
+    check_protocol()?;
     // The exporter's client blocks, on the exporter's own thread; it must not be made on a thread of the runtime.
     let exporter = std::thread::spawn(|| opentelemetry_otlp::SpanExporter::builder().with_http().build())
         .join()
@@ -94,6 +95,19 @@ fn provider() -> Result<SdkTracerProvider, String> {
         .build())
 }
 
+/// OTLP over HTTP in protobuf is what this build speaks. The exporter would pass over any other protocol that is asked for and
+/// send where nobody understands it.
+fn check_protocol() -> Result<(), String> {
+    const SPOKEN: &str = "http/protobuf";
+    let asked = ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"]
+        .into_iter()
+        .find_map(|name| Some((name, std::env::var(name).ok().filter(|value| !value.trim().is_empty())?)));
+    match asked {
+        Some((name, value)) if !value.trim().eq_ignore_ascii_case(SPOKEN) => Err(format!("`{name}`: `{value}` is not `{SPOKEN}`")),
+        _ => Ok(()),
+    }
+}
+
 /// Whether anybody would see a span.
 pub(crate) fn spans_wanted() -> bool {
     SPANS.load(Ordering::Relaxed)
@@ -107,6 +121,8 @@ pub(crate) fn request_span(headers: &HeaderMap, operation: &Operation, id: &Head
         otel.name = operation.id,
         http.request.method = operation.method,
         http.route = operation.path,
+        http.response.status_code = tracing::field::Empty,
+        otel.status_code = tracing::field::Empty,
         request_id = id.to_str().unwrap_or_default(),
     );
     let context = TraceContextPropagator::new().extract(&Headers(headers));
@@ -114,6 +130,14 @@ pub(crate) fn request_span(headers: &HeaderMap, operation: &Operation, id: &Head
         let _ = span.set_parent(context);
     }
     span
+}
+
+/// Notes in a request's span how it was answered.
+pub(crate) fn answered(span: &tracing::Span, status: StatusCode) {
+    span.record("http.response.status_code", status.as_u16());
+    if status.is_server_error() {
+        span.record("otel.status_code", "ERROR");
+    }
 }
 
 /// The trace context that a call passes on: the present span's when traces are exported, else the caller's own.

@@ -4,12 +4,14 @@
 
 mod suite {
     mod access;
+    mod compression;
     mod documents;
     mod executions;
     mod extensions;
     mod host;
     mod idempotency;
     mod lifecycle;
+    mod metrics;
     mod requests;
     mod streams;
 }

@@ -9,6 +9,7 @@
 //! journal is brought to the database before anything else.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -66,6 +67,20 @@ struct Open {
     builder: SegmentBuilder,
     /// The head of this key's frames.
     head: Vec<u8>,
+}
+
+impl Open {
+    fn new(key: &Arc<RecordKey>) -> Self {
+        let head = FrameHead {
+            tenant: key.tenant,
+            key: &**key,
+        };
+        let json = serde_json::to_vec(&head).expect("a record key is always JSON");
+        let mut head = u32::try_from(json.len()).expect("names are short").to_le_bytes().to_vec();
+        head.extend_from_slice(&json);
+        let builder = SegmentBuilder::new(Arc::clone(key));
+        Self { builder, head }
+    }
 }
 
 /// What stands before the records of a frame, as JSON with its length before it.
@@ -213,20 +228,12 @@ impl Gathered {
                 source: "the database does not take the records that wait for it".into(),
             });
         }
-        if !self.open.contains_key(records.key()) {
-            let key = Arc::clone(records.key());
-            let head = FrameHead {
-                tenant: key.tenant,
-                key: &*key,
-            };
-            let json = serde_json::to_vec(&head).expect("a record key is always JSON");
-            let mut head = u32::try_from(json.len()).expect("names are short").to_le_bytes().to_vec();
-            head.extend_from_slice(&json);
-            let builder = SegmentBuilder::new(Arc::clone(&key));
-            self.open.insert(key, Open { builder, head });
-        }
-        let Some(open) = self.open.get_mut(records.key()) else {
-            return Ok(());
+        let open = match self.open.entry(Arc::clone(records.key())) {
+            Entry::Occupied(open) => open.into_mut(),
+            Entry::Vacant(place) => {
+                let open = Open::new(place.key());
+                place.insert(open)
+            }
         };
         self.frame.clear();
         self.frame.extend_from_slice(&open.head);

@@ -98,7 +98,8 @@ impl Recorder {
         if !self.is_on() {
             return None;
         }
-        let mut records = SegmentBuilder::new(entry.key);
+        let output = entry.result.as_ref().map_or(0, |output| output.get().len());
+        let mut records = SegmentBuilder::for_one(entry.key, entry.input.get().len() + output);
         records.add(&Record {
             id: entry.id,
             item: entry.item.as_deref(),

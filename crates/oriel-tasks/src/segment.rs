@@ -78,6 +78,15 @@ impl SegmentBuilder {
         }
     }
 
+    /// With room for one record of so many bytes of input and output.
+    pub(crate) fn for_one(key: Arc<RecordKey>, bytes: usize) -> Self {
+        /// More than what comes with them: ids, times, figures, lengths.
+        const BESIDE: usize = 128;
+        let mut new = Self::new(key);
+        new.records.reserve_exact(bytes + BESIDE);
+        new
+    }
+
     pub(crate) const fn key(&self) -> &Arc<RecordKey> {
         &self.key
     }

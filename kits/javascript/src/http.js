@@ -27,7 +27,8 @@ function failure(code) {
   const tag = code?.tag ?? String(code);
   const text = code?.val ? `${tag}: ${JSON.stringify(code.val)}` : tag;
   if (tag === "HTTP-request-denied" || tag === "destination-IP-prohibited") return new Denied(`outbound HTTP: ${text}`);
-  if (/size$|limit/i.test(tag)) return new LimitExceeded(`outbound HTTP: ${text}`);
+  // wasi:http has no code for the number of requests of a call.
+  if (/size$|limit/i.test(tag) || String(code?.val).startsWith("http_requests")) return new LimitExceeded(`outbound HTTP: ${text}`);
   return new Unavailable(`outbound HTTP: ${text}`);
 }
 

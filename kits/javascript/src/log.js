@@ -31,7 +31,21 @@ export const log = {
 
 const line = (level) => (...parts) => write(level, parts.map(text).join(" "));
 
-/** What `console` becomes. */
+const counts = new Map();
+
+function count(label = "default") {
+  counts.set(label, (counts.get(label) ?? 0) + 1);
+  console.info(`${label}: ${counts.get(label)}`);
+}
+
+const begun = new Map();
+
+// Without WASI there is no clock, and the error says so.
+function elapsed(label = "default", ...parts) {
+  if (begun.has(label)) console.info(`${label}: ${globalThis.performance.now() - begun.get(label)} ms`, ...parts);
+}
+
+/** What `console` becomes: the methods that write something, each at its level. */
 export const console = {
   trace: line("trace"),
   debug: line("debug"),
@@ -39,4 +53,24 @@ export const console = {
   info: line("info"),
   warn: line("warn"),
   error: line("error"),
+  dir: line("info"),
+  dirxml: line("info"),
+  table: line("info"),
+  group: line("info"),
+  groupCollapsed: line("info"),
+  groupEnd() {},
+  clear() {},
+  count,
+  countReset: (label = "default") => counts.delete(label),
+  time(label = "default") {
+    begun.set(label, globalThis.performance.now());
+  },
+  timeLog: elapsed,
+  timeEnd(label = "default") {
+    elapsed(label);
+    begun.delete(label);
+  },
+  assert(condition, ...parts) {
+    if (!condition) console.error("assertion failed", ...parts);
+  },
 };

@@ -270,6 +270,8 @@ fn failure(error: &ErrorCode) -> Error {
         | ErrorCode::HttpResponseHeaderSectionSize(_)
         | ErrorCode::HttpRequestBodySize(_)
         | ErrorCode::ConnectionLimitReached => Error::LimitExceeded(text),
+        // wasi:http has no code for the number of requests of a call.
+        ErrorCode::InternalError(Some(words)) if words.starts_with("http_requests") => Error::LimitExceeded(text),
         _ => Error::Unavailable(text),
     }
 }

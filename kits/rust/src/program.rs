@@ -20,7 +20,7 @@ use crate::error::{Error, Wire, to_wire};
 /// }
 /// ```
 ///
-/// Use it once in a crate; the names are those of `[[program]]` in extension.toml.
+/// Use it once in a crate; the names are those of `[[programs]]` in extension.toml.
 #[macro_export]
 macro_rules! programs {
     ($($name:literal => $function:expr),+ $(,)?) => {
@@ -88,9 +88,20 @@ pub fn catch_panics() {
         std::panic::set_hook(Box::new(|panic| {
             let message = panic.payload_as_str().unwrap_or("panic");
             let place = panic.location().map(ToString::to_string).unwrap_or_default();
-            crate::log::write(crate::log::Level::Error, message, &[("panic", place)]);
+            let message = format!("{message}{}", cure(message));
+            crate::log::write(crate::log::Level::Error, &message, &[("panic", place)]);
         }));
     });
+}
+
+/// What to do about a panic of the standard library where it has no system below it: without WASI there is no clock.
+fn cure(message: &str) -> &'static str {
+    match message {
+        "time not implemented on this platform" | "can't sleep" => {
+            "; this needs WASI: set `wasi = true` under [build] in extension.toml and build again"
+        }
+        _ => "",
+    }
 }
 
 #[cfg(test)]

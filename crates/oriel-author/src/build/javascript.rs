@@ -50,7 +50,14 @@ pub(super) fn build(job: &Job<'_>) -> Result<Built> {
     let warnings = String::from_utf8_lossy(&output.stderr).trim().to_owned();
     let source = fs::read(&bundle).map_err(AuthorError::file("read", &bundle))?;
     let world = fs::read(job.wit.join("world.wit")).map_err(AuthorError::file("read", &job.wit))?;
-    let inputs = format!("{} {} {} {}", node.id, Digest::of(&source), Digest::of(&world), job.wasi());
+    let version = env!("CARGO_PKG_VERSION");
+    let inputs = format!(
+        "{version} {} {} {} {}",
+        node.id,
+        Digest::of(&source),
+        Digest::of(&world),
+        job.wasi()
+    );
     if job.up_to_date(&inputs) {
         return Ok(Built { component: None, warnings });
     }
@@ -127,6 +134,10 @@ fn binding(job: &Job<'_>) -> String {
         writeln!(code, "import * as handler from {:?};", alias::module("http/outgoing-handler")).expect("text");
         writeln!(code, "import * as types from {:?};", alias::module("http/types")).expect("text");
         names.push("http: { handler, types }");
+    }
+    if job.randomness() {
+        writeln!(code, "import * as random from {:?};", alias::module("random/random")).expect("text");
+        names.push("random");
     }
     let bigint = job.engine() == Engine::Starlingmonkey;
     write!(

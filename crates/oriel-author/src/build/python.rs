@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use oriel_model::Digest;
 use oriel_model::manifest::HOST_API;
 
-use super::{Built, Job, alias};
+use super::{Built, Job, alias, stubs};
 use crate::error::{AuthorError, Result};
 use crate::files::{make_dir, write_changed};
 use crate::process;
@@ -31,7 +31,7 @@ pub(super) fn build(job: &Job<'_>) -> Result<Built> {
     write_changed(&folder.join(format!("{ENTRY}.py")), code.as_bytes())?;
     let kit = job.dir().join(".oriel/kit/python/src");
 
-    let mut inputs = format!("{} {}", python.id, job.wasi());
+    let mut inputs = format!("{} {} {}", env!("CARGO_PKG_VERSION"), python.id, job.wasi());
     for root in [source, &kit, &folder, &job.wit] {
         fingerprint(root, &mut inputs)?;
     }
@@ -72,7 +72,10 @@ pub(super) fn build(job: &Job<'_>) -> Result<Built> {
     }
     command.arg(ENTRY).arg("--output").arg(&made);
     process::run("componentize-py", &mut command).map_err(|error| plain(error, source))?;
-    let component = alias::restore(fs::read(&made).map_err(AuthorError::file("read", &made))?)?;
+    let mut component = alias::restore(fs::read(&made).map_err(AuthorError::file("read", &made))?)?;
+    if !job.wasi() {
+        component = stubs::name(&component)?;
+    }
     job.remember(&inputs, &component)?;
     Ok(Built {
         component: Some(component),
@@ -131,7 +134,7 @@ fn fingerprint(root: &Path, into: &mut String) -> Result<()> {
 fn entry_code(job: &Job<'_>, module: &str) -> String {
     let manifest = &job.project.manifest;
     let mut code = String::from(
-        "# Made by `oriel build`.\nfrom componentize_py_types import Err\nfrom oriel_extension import _host, log as _log\n\
+        "# Made by `oriel build`.\nfrom componentize_py_types import Err\nfrom oriel_extension import _host, _modules, log as _log\n\
          from wit_world.imports import config, context, log, oriel_types\n\n\
          _host.bind(config=config, context=context, log=log, types=oriel_types, Err=Err)\n",
     );
@@ -147,7 +150,7 @@ fn entry_code(job: &Job<'_>, module: &str) -> String {
     if manifest.lifecycle {
         code.push_str("from wit_world.exports import lifecycle\n_host.bind(lifecycle=lifecycle)\n");
     }
-    code.push_str("_log.install()\n");
+    code.push_str("_log.install()\n_host.at_first_call(_modules.close)\n");
     if !job.wasi() {
         code.push_str("from oriel_extension import _sealed\n_sealed.install()\n");
     }

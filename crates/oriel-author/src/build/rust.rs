@@ -122,8 +122,37 @@ fn explain(error: AuthorError, target: &str) -> AuthorError {
             cure: format!("run `rustup target add {target}`"),
         };
     }
-    AuthorError::Build {
-        tool,
-        output: warnings(&output),
+    let mut output = warnings(&output);
+    // What `rand`, `uuid` and many others draw from; it refuses to be built where nobody told it of a source.
+    if output.contains("could not compile `getrandom`") {
+        output.push_str("\n\nrandom numbers need WASI: set `wasi = true` under [build] in extension.toml and build again");
+    }
+    AuthorError::Build { tool, output }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cargo_says_is_explained() {
+        let check = |output: &str, wanted: &str| {
+            let error = AuthorError::Build {
+                tool: "cargo build".to_owned(),
+                output: output.to_owned(),
+            };
+            let text = explain(error, "wasm32-unknown-unknown").to_string();
+            assert!(text.contains(wanted), "{text}");
+        };
+        check(
+            "error[E0463]: can't find crate for `core`\n  = note: the `wasm32-unknown-unknown` target may not be installed",
+            "run `rustup target add wasm32-unknown-unknown`",
+        );
+        check(
+            "error: The wasm32-unknown-unknown targets are not supported by default; you may need to enable the \"wasm_js\" \
+             configuration flag.\nerror: could not compile `getrandom` (lib) due to 2 previous errors",
+            "set `wasi = true` under [build]",
+        );
+        check("   Compiling a v1.0.0\nerror: no", "cargo build failed\nerror: no");
     }
 }

@@ -31,11 +31,16 @@ pub(super) struct Running {
 impl Running {
     /// The component of `report`, with all that its manifest asks for.
     pub(super) fn new(report: &BuildReport) -> Self {
-        Self::granted(report, report.project.manifest.permissions.clone())
+        Self::with(report, |_| {})
     }
 
     /// The component of `report`, with this grant.
     pub(super) fn granted(report: &BuildReport, grant: Permissions) -> Self {
+        Self::with(report, |spec| spec.grant = grant)
+    }
+
+    /// The component of `report`, with what differs.
+    pub(super) fn with(report: &BuildReport, change: impl FnOnce(&mut PoolSpec)) -> Self {
         let manifest = &report.project.manifest;
         let wasm = std::fs::read(&report.component).expect("the component");
         Sandbox::check(&Sandbox::inspect(&wasm).expect("a component"), manifest).expect("it agrees with its manifest");
@@ -58,8 +63,9 @@ impl Running {
         spec.limits.cpu = TimeSpan(Duration::from_secs(60));
         spec.limits.start_timeout = TimeSpan(Duration::from_secs(60));
         spec.lifecycle = manifest.lifecycle;
-        spec.grant = grant;
+        spec.grant = manifest.permissions.clone();
         spec.config = r#"{"größe":1}"#.into();
+        change(&mut spec);
         Self {
             pool: sandbox().pool(spec),
             traces,

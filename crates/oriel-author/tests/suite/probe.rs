@@ -98,8 +98,12 @@ async fn check(manner: Manner) {
     assert!(answer.starts_with(manner.crash.0), "{answer}");
     let log = running.log().join("\n");
     assert!(manner.crash.1.iter().all(|part| log.contains(part)), "{log}");
+    running.log();
     let answer = running.call("now", "null").await;
     assert!(answer.starts_with(manner.clock), "{answer}");
+    // A panic has no words for the caller, but for the log.
+    let told = format!("{answer} {}", running.log().join(" "));
+    assert!(told.contains("needs WASI: set `wasi = true` under [build]"), "{told}");
     assert_eq!(running.call("add", r#"{"numbers":[1]}"#).await, "1", "it goes on after a crash");
 
     // The same component with less of a grant.
@@ -110,6 +114,13 @@ async fn check(manner: Manner) {
     let answer = bare.call("keys", "null").await;
     assert!(answer.starts_with("execution.denied: "), "{answer}");
     assert_eq!(bare.refused(), ["network api.example.com:443", "key_value"]);
+    // And with fewer requests than it makes.
+    let strict = Running::with(&report, |spec| spec.limits.http_requests = 0);
+    let answer = strict.call("fetch", url).await;
+    assert!(
+        answer.starts_with("execution.limit_exceeded: outbound HTTP: ") && answer.contains("http_requests"),
+        "{answer}"
+    );
 }
 
 /// JSON comes out as it went in.

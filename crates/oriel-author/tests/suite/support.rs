@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use oriel_author::{BuildOptions, BuildReport, NewProject, build, new_project};
-use oriel_model::manifest::Language;
+use oriel_model::manifest::{Engine, Language};
 use tempfile::TempDir;
 
 /// A new project in its own directory.
@@ -44,6 +44,26 @@ pub(super) fn probe(language: Language) -> (TempDir, PathBuf) {
             "\".oriel/kit/rust\", features = [\"http\"]",
         );
     }
+    (temp, dir)
+}
+
+/// The project of `tests/asker/`, whose program evaluates what it is asked.
+pub(super) fn asker(language: Language, engine: Engine, wasi: bool) -> (TempDir, PathBuf) {
+    let (temp, dir) = project("asker", language);
+    let (name, file, source) = match language {
+        Language::Python => ("python", "main.py", include_str!("../asker/main.py")),
+        _ => ("javascript", "src/main.js", include_str!("../asker/main.js")),
+    };
+    let engine = match engine {
+        Engine::Quickjs => "",
+        Engine::Starlingmonkey => "engine = \"starlingmonkey\"",
+    };
+    let manifest = include_str!("../asker/extension.toml")
+        .replace("{{language}}", name)
+        .replace("{{engine}}", engine)
+        .replace("{{wasi}}", &wasi.to_string());
+    write(&dir.join("extension.toml"), &manifest);
+    write(&dir.join(file), source);
     (temp, dir)
 }
 

@@ -22,6 +22,7 @@ struct Problem {
     code: String,
     #[serde(default)]
     title: String,
+    status: Option<u16>,
     #[serde(default)]
     detail: String,
     #[serde(default)]
@@ -76,16 +77,29 @@ pub(super) async fn failure(server: &Url, mut response: Response) -> (Failure, b
             gateway,
         );
     };
-    let message = if problem.detail.is_empty() {
-        &problem.title
-    } else {
-        &problem.detail
-    };
-    let failure = Failure::reported(&problem.code, status.as_u16(), message.clone())
-        .places(problem.errors)
-        .request_id(problem.request_id);
     // What a guest did not manage is not repeated on our own account: it may have had effects.
-    (failure, problem.retryable && problem.blame != "guest")
+    let again = problem.retryable && problem.blame != "guest";
+    (problem.into_failure(status.as_u16()), again)
+}
+
+/// Makes a failure of a problem that ends a stream.
+pub(super) fn problem(server: &Url, body: &[u8]) -> Failure {
+    match serde_json::from_slice::<Problem>(body) {
+        Ok(problem) => {
+            let status = problem.status.unwrap_or(500);
+            problem.into_failure(status)
+        }
+        Err(_) => not_oriel(server, "it ended its stream with a problem in another form"),
+    }
+}
+
+impl Problem {
+    fn into_failure(self, status: u16) -> Failure {
+        let message = if self.detail.is_empty() { self.title } else { self.detail };
+        Failure::reported(&self.code, status, message)
+            .places(self.errors)
+            .request_id(self.request_id)
+    }
 }
 
 /// How long the server asks to wait, in its form of whole seconds.

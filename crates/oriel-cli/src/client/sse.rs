@@ -7,7 +7,7 @@ use reqwest::Response;
 use reqwest::header::CONTENT_TYPE;
 use url::Url;
 
-use super::{EVENTS, shown, unreachable};
+use super::{EVENTS, reply, shown, unreachable};
 use crate::error::{Failure, Result};
 
 /// The longest event that is accepted. An output may have 64 MiB.
@@ -52,10 +52,16 @@ impl Events {
     }
 
     /// The next event; nothing at the end of the stream.
+    ///
+    /// # Errors
+    /// When the connection breaks, and when the server ends the stream with a problem.
     pub(crate) async fn next(&mut self) -> Result<Option<Event>> {
         loop {
             if let Some(event) = self.parser.ready.pop_front() {
-                return Ok(Some(event));
+                return match event.event.as_str() {
+                    "problem" => Err(reply::problem(&self.server, event.data.as_bytes())),
+                    _ => Ok(Some(event)),
+                };
             }
             match self.response.chunk().await.map_err(|error| unreachable(&self.server, &error))? {
                 None => return Ok(None),

@@ -33,8 +33,8 @@ pub(crate) struct Input {
 
 impl Input {
     /// The body of the request; `{input, timeoutMs?}`.
-    pub(crate) fn body(&self) -> Result<Value> {
-        let mut body = json!({ "input": input::json(&self.input)? });
+    pub(crate) async fn body(&self) -> Result<Value> {
+        let mut body = json!({ "input": input::json(&self.input).await? });
         if let Some(timeout) = self.timeout_ms {
             body["timeoutMs"] = json!(timeout);
         }
@@ -43,7 +43,7 @@ impl Input {
 }
 
 pub(crate) async fn run(context: &Context, args: &CallArgs) -> Result<()> {
-    let body = args.call.body()?;
+    let body = args.call.body().await?;
     let client = context.client()?;
     let call = client.post(&["extensions", &args.extension, "programs", &args.program, "call"]);
     let reply: Value = call.json(&body).send().await?;

@@ -1,5 +1,7 @@
 //! `oriel configure NAME`.
 
+mod edit;
+
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -8,6 +10,7 @@ use oriel_model::ErrorCode;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
+use crate::client::Client;
 use crate::context::Context;
 use crate::error::{Failure, Result};
 use crate::input;
@@ -47,49 +50,100 @@ fn assignment(text: &str) -> std::result::Result<(String, Value), String> {
 
 pub(crate) async fn run(context: &Context, args: &ConfigureArgs) -> Result<()> {
     let client = context.client()?;
-    let path = ["extensions", args.name.as_str(), "config"];
-    let shows = args.set.is_empty() && args.unset.is_empty() && args.secret.is_empty() && args.file.is_none() && !args.edit;
-    if shows {
-        let reply: Value = client.get(&path).send().await?;
+    let name = &args.name;
+    let changes = !(args.set.is_empty() && args.unset.is_empty() && args.secret.is_empty() && args.file.is_none());
+    if !changes && !args.edit {
+        let reply: Value = client.get(&["extensions", name, "config"]).send().await?;
         return context.ui.document(if context.ui.json() {
             &reply
         } else {
             reply.get("config").unwrap_or(&reply)
         });
     }
-    let present = || async {
-        let reply: Value = client.get(&path).send().await?;
-        Ok::<_, Failure>(reply.get("config").cloned().unwrap_or(json!({})))
+    let extension = if args.edit {
+        edit::run(context, &client, name).await?
+    } else {
+        change(context, &client, args).await?
     };
-    let mut config = match (&args.file, args.edit) {
-        (Some(file), _) => read(file)?,
-        (None, true) => edit(&present().await?)?,
-        (None, false) => present().await?,
-    };
-    for (key, value) in &args.set {
-        put(&mut config, key, value.clone())?;
-    }
-    for key in &args.unset {
-        unset(&mut config, key)?;
-    }
-    for secret in &args.secret {
-        let (key, value) = read_secret(&context.ui, secret, args.secret.len())?;
-        put(&mut config, &key, json!(value))?;
-    }
-    let reply: Value = client.request(Method::PUT, &path).json(&json!({ "config": config })).send().await?;
-    changed(&context.ui, &reply, &format!("{} is configured", args.name))?;
-    let extension: Value = client.get(&["extensions", &args.name]).send().await?;
+    changed(&context.ui, &extension, &format!("{name} is configured"))?;
     if text(&extension, "state") == "disabled" {
-        context
-            .ui
-            .note(&format!("it is disabled: `oriel enable {}` switches it on", args.name));
+        context.ui.note(&format!("it is disabled: `oriel enable {name}` switches it on"));
     }
     Ok(())
 }
 
-fn read(file: &Path) -> Result<Value> {
+/// Applies the options to what the file says, or else to the present configuration.
+async fn change(context: &Context, client: &Client, args: &ConfigureArgs) -> Result<Value> {
+    let file = match &args.file {
+        Some(file) => Some(read(file).await?),
+        None => None,
+    };
+    let mut secrets = Vec::new();
+    for secret in &args.secret {
+        secrets.push(read_secret(&context.ui, secret, args.secret.len()).await?);
+    }
+    let mut attempt = 1;
+    loop {
+        let (mut config, revision) = match &file {
+            // It replaces whatever is there.
+            Some(config) => (config.clone(), None),
+            None => Present::of(client, &args.name)
+                .await
+                .map(|present| (present.config, Some(present.revision)))?,
+        };
+        for (key, value) in &args.set {
+            put(&mut config, key, value.clone())?;
+        }
+        for key in &args.unset {
+            unset(&mut config, key)?;
+        }
+        for (key, value) in &secrets {
+            put(&mut config, key, json!(value))?;
+        }
+        match send(client, &args.name, &config, revision).await {
+            // Somebody else was quicker: the same changes fit what they left, too.
+            Err(failure) if failure.is(ErrorCode::PreconditionFailed) && attempt < ATTEMPTS => attempt += 1,
+            done => return done,
+        }
+    }
+}
+
+/// How often changes are applied anew when somebody else was quicker.
+const ATTEMPTS: u32 = 5;
+
+/// A configuration as it is, secrets masked.
+struct Present {
+    config: Value,
+    /// The extension's revision, at the latest that of the configuration.
+    revision: u64,
+}
+
+impl Present {
+    async fn of(client: &Client, name: &str) -> Result<Self> {
+        // In this order, so that a change between the two is noticed.
+        let extension: Value = client.get(&["extensions", name]).send().await?;
+        let reply: Value = client.get(&["extensions", name, "config"]).send().await?;
+        Ok(Self {
+            config: reply.get("config").cloned().unwrap_or(json!({})),
+            revision: extension.get("revision").and_then(Value::as_u64).unwrap_or_default(),
+        })
+    }
+}
+
+/// Puts a configuration in force, if the extension still has this revision.
+async fn send(client: &Client, name: &str, config: &Value, revision: Option<u64>) -> Result<Value> {
+    let mut call = client
+        .request(Method::PUT, &["extensions", name, "config"])
+        .json(&json!({ "config": config }));
+    if let Some(revision) = revision {
+        call = call.if_match(revision);
+    }
+    call.send().await
+}
+
+async fn read(file: &Path) -> Result<Value> {
     if file == Path::new("-") {
-        return input::json("-");
+        return input::json("-").await;
     }
     let text = input::read(file)?;
     let name = file.display().to_string();
@@ -105,7 +159,7 @@ fn read(file: &Path) -> Result<Value> {
 }
 
 /// A secret's key and value. Never printed, never part of the command line itself.
-fn read_secret(ui: &Ui, argument: &str, count: usize) -> Result<(String, String)> {
+async fn read_secret(ui: &Ui, argument: &str, count: usize) -> Result<(String, String)> {
     if let Some((key, source)) = argument.split_once('=') {
         let Some(variable) = source.strip_prefix("env:") else {
             return Err(
@@ -117,14 +171,14 @@ fn read_secret(ui: &Ui, argument: &str, count: usize) -> Result<(String, String)
         return Ok((key.to_owned(), value));
     }
     if Ui::interactive() {
-        return Ok((argument.to_owned(), ui.ask_secret(argument)?));
+        return Ok((argument.to_owned(), ui.ask_secret(argument).await?));
     }
     if count > 1 {
         return Err(
             Failure::usage("standard input has room for one secret").help("take the others from variables with `--secret KEY=env:NAME`")
         );
     }
-    let (value, _) = input::text("-")?;
+    let (value, _) = input::text("-").await?;
     Ok((argument.to_owned(), value.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
@@ -162,29 +216,6 @@ fn unset(config: &mut Value, key: &str) -> Result<()> {
         map.shift_remove(&name);
     }
     Ok(())
-}
-
-/// Lets the user change the text in their editor. A mistake leads back to it.
-fn edit(config: &Value) -> Result<Value> {
-    let editor = std::env::var("VISUAL")
-        .or_else(|_| std::env::var("EDITOR"))
-        .unwrap_or_else(|_| "vi".to_owned());
-    let file = tempfile::Builder::new()
-        .suffix(".json")
-        .tempfile()
-        .map_err(|error| Failure::file(Path::new("a temporary file"), &error))?;
-    let before = serde_json::to_string_pretty(config).unwrap_or_default();
-    std::fs::write(file.path(), &before).map_err(|error| Failure::file(file.path(), &error))?;
-    // Editors come with flags: `code --wait`.
-    let mut words = editor.split_whitespace();
-    let program = words.next().unwrap_or("vi");
-    let status = std::process::Command::new(program).args(words).arg(file.path()).status();
-    let status = status.map_err(|error| Failure::file(Path::new(program), &error))?;
-    let after = input::read(file.path())?;
-    if !status.success() || after == before {
-        return Err(Failure::new(ErrorCode::ClientDeclined, "the configuration was left as it is"));
-    }
-    input::parse_json(&after, "the configuration")
 }
 
 #[cfg(test)]

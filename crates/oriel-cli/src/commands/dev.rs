@@ -26,9 +26,5 @@ pub(crate) struct DevArgs {
 
 pub(crate) async fn run(context: &Context, args: &DevArgs) -> Result<()> {
     let dir = project::directory(args.dir.as_ref());
-    // Ctrl-C is how a session ends: no failure.
-    tokio::select! {
-        result = dev::run(context, &dir, &args.consent, args.level.as_str()) => result,
-        _ = tokio::signal::ctrl_c() => Ok(()),
-    }
+    dev::run(context, &dir, &args.consent, args.level.as_str()).await
 }

@@ -44,7 +44,8 @@ pub(crate) async fn run(context: &Context, args: &InstallArgs) -> Result<()> {
     let manifest = &loaded.manifest;
     let asks = manifest.permissions.describe();
     args.consent
-        .settle(&context.ui, &format!("{} {}", manifest.name, manifest.version), &asks)?;
+        .settle(&context.ui, &format!("{} {}", manifest.name, manifest.version), &asks)
+        .await?;
     let call = client.post(&["extensions"]).query("grant", true).body(loaded.bytes, PACKAGE);
     let installed: Value = call.send().await?;
     report(&context.ui, &installed)
@@ -52,7 +53,7 @@ pub(crate) async fn run(context: &Context, args: &InstallArgs) -> Result<()> {
 
 impl Consent {
     /// Shows what is asked for and settles whether it is granted; whoever declines changes nothing.
-    pub(crate) fn settle(&self, ui: &Ui, what: &str, asks: &[String]) -> Result<()> {
+    pub(crate) async fn settle(&self, ui: &Ui, what: &str, asks: &[String]) -> Result<()> {
         if asks.is_empty() {
             return Ok(());
         }
@@ -67,7 +68,7 @@ impl Consent {
             let message = format!("{what} asks for permissions that nobody granted: {}", asks.join(", "));
             return Err(Failure::new(ErrorCode::ConsentRequired, message).help("Pass `--grant` to grant them."));
         }
-        if ui.confirm("Grant this?")? {
+        if ui.confirm("Grant this?").await? {
             Ok(())
         } else {
             Err(Failure::new(ErrorCode::ClientDeclined, "the permissions were not granted"))

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::context::Context;
 use crate::error::{Failure, Result};
-use crate::ui::{Paint, Ui};
+use crate::ui::Paint;
 use crate::view::{changed, short_moment, text};
 
 /// What to do with API keys.
@@ -158,7 +158,7 @@ async fn list(context: &Context) -> Result<()> {
 }
 
 async fn revoke(context: &Context, args: &RevokeArgs) -> Result<()> {
-    if !args.yes && Ui::interactive() && !context.ui.json() && !context.ui.confirm(&format!("Revoke {}?", args.id))? {
+    if !context.ui.sure(args.yes, &format!("Revoke {}?", args.id)).await? {
         return Err(Failure::new(ErrorCode::ClientDeclined, format!("{} stays valid", args.id)));
     }
     context.client()?.delete(&["keys", &args.id]).done().await?;

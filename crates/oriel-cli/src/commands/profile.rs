@@ -41,14 +41,14 @@ pub(crate) struct NameArgs {
     name: String,
 }
 
-pub(crate) fn run(context: &Context, command: &ProfileCommand) -> Result<()> {
+pub(crate) async fn run(context: &Context, command: &ProfileCommand) -> Result<()> {
     let path = profile_file()?;
     let mut profiles = Profiles::load(&path)?;
     let ui = &context.ui;
     match command {
         ProfileCommand::List => list(ui, &profiles),
         ProfileCommand::Set(args) => {
-            set(context, &mut profiles, &args.name)?;
+            set(context, &mut profiles, &args.name).await?;
             profiles.save(&path)?;
             changed(
                 ui,
@@ -108,7 +108,7 @@ fn list(ui: &Ui, profiles: &Profiles) -> Result<()> {
 }
 
 /// What the flags say, over what the profile said before.
-fn set(context: &Context, profiles: &mut Profiles, name: &str) -> Result<()> {
+async fn set(context: &Context, profiles: &mut Profiles, name: &str) -> Result<()> {
     let valid = !name.is_empty() && name.len() <= 64 && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
     if !valid {
         return Err(Failure::usage(format!(
@@ -123,12 +123,12 @@ fn set(context: &Context, profiles: &mut Profiles, name: &str) -> Result<()> {
     };
     let same_server = before.as_ref().is_some_and(|before| before.server == server);
     let key = match context.globals.key.as_deref() {
-        Some("-") => Some(Secret::new(&input::text("-")?.0)),
+        Some("-") => Some(Secret::new(&input::text("-").await?.0)),
         Some(key) => Some(Secret::new(key)),
         // A key for the old address is no key for the new one.
         None => match before.and_then(|before| before.key).filter(|_| same_server) {
             Some(key) => Some(key),
-            None if Ui::interactive() && !context.ui.json() => Some(Secret::new(&context.ui.ask_secret("API key (empty for none)")?)),
+            None if Ui::interactive() && !context.ui.json() => Some(Secret::new(&context.ui.ask_secret("API key (empty for none)").await?)),
             None => None,
         },
     };

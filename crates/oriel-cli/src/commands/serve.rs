@@ -3,14 +3,13 @@
 use std::sync::LazyLock;
 
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
-use oriel_model::ErrorCode;
 use oriel_server::config::{Config, Setting, settings};
 use oriel_server::{Server, Telemetry};
 use serde_json::json;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::context::Context;
 use crate::error::{Failure, Result};
+use crate::signals::Signals;
 use crate::ui::Paint;
 
 /// Every setting of the server; clap wants texts that live as long as the process.
@@ -104,27 +103,4 @@ pub(crate) async fn run(context: &Context, args: ServeArgs) -> Result<()> {
     // The exporter blocks until its last traces are sent.
     let _ = tokio::task::spawn_blocking(move || telemetry.shutdown()).await;
     Ok(())
-}
-
-/// SIGTERM and Ctrl-C.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn new() -> Result<Self> {
-        let minded = |kind| signal(kind).map_err(|error| Failure::new(ErrorCode::Internal, format!("signals cannot be minded: {error}")));
-        Ok(Self {
-            terminate: minded(SignalKind::terminate())?,
-            interrupt: minded(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
 }

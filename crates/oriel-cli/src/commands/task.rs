@@ -72,7 +72,7 @@ fn program(text: &str) -> std::result::Result<(ExtensionName, ContributionName),
 
 impl Fields {
     /// The fields that were given, as the API has them.
-    fn body(&self) -> Result<serde_json::Map<String, Value>> {
+    async fn body(&self) -> Result<serde_json::Map<String, Value>> {
         if self.input_schema.as_deref() == Some("-") && self.output_schema.as_deref() == Some("-") {
             return Err(Failure::usage("only one schema can come from standard input"));
         }
@@ -82,7 +82,7 @@ impl Fields {
         }
         for (key, argument) in [("inputSchema", &self.input_schema), ("outputSchema", &self.output_schema)] {
             if let Some(argument) = argument {
-                body.insert(key.into(), input::json(argument)?);
+                body.insert(key.into(), input::json(argument).await?);
             }
         }
         if let Some((extension, name)) = &self.program {

@@ -6,7 +6,6 @@ use serde_json::json;
 
 use crate::context::Context;
 use crate::error::{Failure, Result};
-use crate::ui::Ui;
 use crate::view::changed;
 
 /// What to remove.
@@ -20,11 +19,9 @@ pub(crate) struct UninstallArgs {
 }
 
 pub(crate) async fn run(context: &Context, args: &UninstallArgs) -> Result<()> {
-    if !args.yes && Ui::interactive() && !context.ui.json() {
-        let question = format!("Remove {} with its configuration and everything that it stored?", args.name);
-        if !context.ui.confirm(&question)? {
-            return Err(Failure::new(ErrorCode::ClientDeclined, format!("{} stays installed", args.name)));
-        }
+    let question = format!("Remove {} with its configuration and everything that it stored?", args.name);
+    if !context.ui.sure(args.yes, &question).await? {
+        return Err(Failure::new(ErrorCode::ClientDeclined, format!("{} stays installed", args.name)));
     }
     context.client()?.delete(&["extensions", &args.name]).done().await?;
     changed(

@@ -39,13 +39,19 @@ pub(crate) async fn run(context: &Context, args: &UpgradeArgs) -> Result<()> {
     let wider = loaded.manifest.permissions.beyond(&present.grant);
     if !args.pending {
         let what = format!("{name} {} (now {})", loaded.manifest.version, present.version);
-        args.consent.settle(&context.ui, &what, &wider)?;
+        args.consent.settle(&context.ui, &what, &wider).await?;
     }
     let grant = !args.pending || loaded.manifest.permissions == Permissions::default();
-    let call = client
-        .post(&["extensions", name, "upgrade"])
-        .query("grant", grant)
-        .body(loaded.bytes, PACKAGE);
+    // The first release is there already, and lacks nothing but consent.
+    let waits = present.state == "pending-consent" && present.package == loaded.digest.to_string();
+    let call = if waits && grant {
+        client.post(&["extensions", name, "consent"])
+    } else {
+        client
+            .post(&["extensions", name, "upgrade"])
+            .query("grant", grant)
+            .body(loaded.bytes, PACKAGE)
+    };
     let upgraded: Value = call.send().await?;
     report(&context.ui, &upgraded)?;
     if args.pending && !wider.is_empty() {

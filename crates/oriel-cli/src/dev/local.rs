@@ -9,10 +9,10 @@ use crate::error::{Failure, Result};
 use crate::settings::{Connection, Origin, Secret, parse_server};
 use crate::ui::{Paint, Ui};
 
-/// It ends when it is dropped, and its directory with it.
+/// Its directory goes with it.
 pub(super) struct Local {
     connection: Connection,
-    _server: RunningServer,
+    server: RunningServer,
     _data: tempfile::TempDir,
 }
 
@@ -39,12 +39,17 @@ pub(super) async fn start() -> Result<Local> {
     };
     Ok(Local {
         connection,
-        _server: server,
+        server,
         _data: data,
     })
 }
 
 impl Local {
+    /// Stops it, calls in flight first: whatever still writes would write into a directory that is being removed.
+    pub(super) async fn stop(self) {
+        self.server.shutdown().await;
+    }
+
     /// The way to it.
     pub(super) fn connection(&self) -> &Connection {
         &self.connection

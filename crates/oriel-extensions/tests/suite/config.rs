@@ -30,7 +30,12 @@ async fn an_extension_that_needs_configuration_waits_for_it() {
     let world = World::new().await;
     let installed = world
         .extensions
-        .install(&world.owner, package("hostile", configurable("1.0.0", &["token"])), Consent::All)
+        .install(
+            &world.owner,
+            package("hostile", configurable("1.0.0", &["token"])),
+            Consent::All,
+            true,
+        )
         .await
         .unwrap();
     assert_eq!(installed.state, InstallationState::Disabled);

@@ -1,7 +1,11 @@
 //! Install, consent, upgrade, roll back, uninstall.
 
-use oriel_extensions::{Consent, ExtensionError};
-use oriel_model::access::Role;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use oriel_extensions::{Consent, ExtensionError, Extensions};
+use oriel_model::access::{Principal, Role};
 use oriel_model::id::ExecutionId;
 use oriel_model::installation::InstallationState;
 use oriel_model::page::PageRequest;
@@ -14,9 +18,18 @@ use crate::support::{World, echo, kv, manifest, package};
 
 /// Calls a program the way services do.
 pub(crate) async fn call(world: &World, extension: &str, program: &str, input: &str) -> Result<String, ErrorCode> {
-    let owner = &world.owner;
-    let handle = world
-        .extensions
+    call_on(&world.extensions, &world.owner, extension, program, input).await
+}
+
+/// The same on any node.
+pub(crate) async fn call_on(
+    node: &Extensions,
+    owner: &Principal,
+    extension: &str,
+    program: &str,
+    input: &str,
+) -> Result<String, ErrorCode> {
+    let handle = node
         .installed(owner.tenant, &owner.tenant_name, extension)
         .await
         .map_err(|error| error.code())?;
@@ -69,7 +82,7 @@ async fn other_tenants_and_lesser_roles_see_nothing_and_change_nothing() {
             .unwrap_err(),
     );
     // The same name is free for them.
-    world.extensions.install(stranger, echo("2.0.0"), Consent::All).await.unwrap();
+    world.extensions.install(stranger, echo("2.0.0"), Consent::All, true).await.unwrap();
 
     for role in [Role::Viewer, Role::Developer] {
         let principal = world.principal(role).await;
@@ -84,7 +97,7 @@ async fn permissions_wait_for_consent() {
     let world = World::new().await;
     let installed = world
         .extensions
-        .install(&world.owner, kv("1.0.0"), Consent::Withheld)
+        .install(&world.owner, kv("1.0.0"), Consent::Withheld, true)
         .await
         .unwrap();
     assert_eq!(installed.state, InstallationState::PendingConsent);
@@ -97,6 +110,26 @@ async fn permissions_wait_for_consent() {
     world.extensions.consent(&world.owner, "kv", Consent::All, None).await.unwrap();
     assert_eq!(call(&world, "kv", "count", "1").await, Ok("1".to_owned()));
     assert_eq!(call(&world, "kv", "count", "1").await, Ok("2".to_owned()));
+}
+
+#[tokio::test]
+async fn a_release_that_never_ran_can_be_replaced_and_then_granted() {
+    let world = World::new().await;
+    let (owner, extensions) = (&world.owner, &world.extensions);
+    extensions.install(owner, kv("1.0.0"), Consent::Withheld, true).await.unwrap();
+    let waiting = extensions.upgrade(owner, "kv", kv("2.0.0"), Consent::Withheld, None).await.unwrap();
+    assert_eq!(waiting.state, InstallationState::PendingConsent);
+    let granted = extensions.consent(owner, "kv", Consent::All, None).await.unwrap();
+    assert_eq!(granted.state, InstallationState::Enabled);
+    assert_eq!(granted.release.manifest.version.to_string(), "2.0.0");
+    assert!(granted.previous.is_none(), "what nobody granted is not returned to");
+    assert_eq!(call(&world, "kv", "count", "1").await, Ok("1".to_owned()));
+
+    extensions.uninstall(owner, "kv", None).await.unwrap();
+    extensions.install(owner, kv("1.0.0"), Consent::Withheld, true).await.unwrap();
+    let granted = extensions.upgrade(owner, "kv", kv("2.0.0"), Consent::All, None).await.unwrap();
+    assert_eq!((granted.state, granted.previous), (InstallationState::Enabled, None));
+    assert_eq!(call(&world, "kv", "count", "1").await, Ok("1".to_owned()));
 }
 
 #[tokio::test]
@@ -170,6 +203,61 @@ async fn a_disabled_extension_refuses_and_answers_again() {
     assert_eq!(stale.code(), ErrorCode::PreconditionFailed);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_installed_disabled_answers_no_call_in_between() {
+    let world = Arc::new(World::new().await);
+    let done = Arc::new(AtomicBool::new(false));
+    let caller = tokio::spawn({
+        let (world, done) = (world.clone(), done.clone());
+        async move {
+            let mut refused = BTreeSet::new();
+            // Once more after the install, so that the last answer is of what it left.
+            loop {
+                let last = done.load(Ordering::Acquire);
+                let answer = call(&world, "echo", "echo", "1").await;
+                refused.insert(answer.expect_err("a call was answered").as_str());
+                if last {
+                    return refused;
+                }
+            }
+        }
+    });
+    let installed = world.extensions.install(&world.owner, echo("1.0.0"), Consent::All, false).await;
+    done.store(true, Ordering::Release);
+    let installed = installed.unwrap();
+    assert_eq!((installed.state, installed.revision), (InstallationState::Disabled, 1));
+    let refused = caller.await.unwrap();
+    assert!(refused.contains(ErrorCode::ExtensionDisabled.as_str()), "{refused:?}");
+    assert!(
+        refused
+            .iter()
+            .all(|code| [ErrorCode::ExtensionNotFound.as_str(), ErrorCode::ExtensionDisabled.as_str()].contains(code)),
+        "{refused:?}"
+    );
+    let entries = world.stores.audit.scan(world.owner.tenant, 1, 1_000).await.unwrap();
+    let acts: Vec<_> = entries.iter().filter(|entry| entry.action.starts_with("extension.")).collect();
+    assert_eq!(acts.len(), 1, "{acts:?}");
+    assert_eq!(
+        (&*acts[0].action, &acts[0].details["state"]),
+        ("extension.install", &json!("disabled"))
+    );
+
+    world.extensions.set_enabled(&world.owner, "echo", true, None).await.unwrap();
+    assert_eq!(call(&world, "echo", "echo", "1").await, Ok("1".to_owned()));
+}
+
+#[tokio::test]
+async fn consent_comes_before_the_wish_to_wait() {
+    let world = World::new().await;
+    let waiting = world
+        .extensions
+        .install(&world.owner, kv("1.0.0"), Consent::Withheld, false)
+        .await
+        .unwrap();
+    assert_eq!(waiting.state, InstallationState::PendingConsent);
+    assert_eq!(call(&world, "kv", "count", "1").await, Err(ErrorCode::ConsentRequired));
+}
+
 #[tokio::test]
 async fn dependencies_must_be_there_and_stay() {
     let world = World::new().await;
@@ -180,12 +268,18 @@ async fn dependencies_must_be_there_and_stay() {
     };
     let missing = world
         .extensions
-        .install(&world.owner, needing("^1"), Consent::All)
+        .install(&world.owner, needing("^1"), Consent::All, true)
         .await
         .unwrap_err();
     assert_eq!(missing.code(), ErrorCode::DependencyMissing);
     world.install(echo("1.2.0")).await;
-    assert!(world.extensions.install(&world.owner, needing("^2"), Consent::All).await.is_err());
+    assert!(
+        world
+            .extensions
+            .install(&world.owner, needing("^2"), Consent::All, true)
+            .await
+            .is_err()
+    );
     world.install(needing("^1")).await;
     let gone = world.extensions.uninstall(&world.owner, "echo", None).await.unwrap_err();
     assert_eq!(gone.code(), ErrorCode::DependencyInUse);

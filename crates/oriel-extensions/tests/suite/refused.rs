@@ -9,7 +9,11 @@ use serde_json::json;
 use crate::support::{World, echo, kv, manifest, package};
 
 async fn check(world: &World, package: Bytes, code: ErrorCode) {
-    let error = world.extensions.install(&world.owner, package, Consent::All).await.unwrap_err();
+    let error = world
+        .extensions
+        .install(&world.owner, package, Consent::All, true)
+        .await
+        .unwrap_err();
     assert_eq!(error.code(), code, "{error}");
     let listed = world.extensions.list(&world.owner, PageRequest::first()).await.unwrap();
     assert!(listed.items.is_empty(), "something stayed: {listed:?}");
@@ -37,7 +41,7 @@ async fn a_known_version_never_means_other_content() {
     world.install(echo("1.0.0")).await;
     let again = world
         .extensions
-        .install(&world.owner, echo("1.0.0"), Consent::All)
+        .install(&world.owner, echo("1.0.0"), Consent::All, true)
         .await
         .unwrap_err();
     assert_eq!(again.code(), ErrorCode::ExtensionExists);
@@ -51,7 +55,7 @@ async fn a_known_version_never_means_other_content() {
         .unwrap_err();
     assert_eq!(upgraded.code(), ErrorCode::VersionExists);
     world.extensions.uninstall(&world.owner, "echo", None).await.unwrap();
-    let reinstalled = world.extensions.install(&world.owner, other, Consent::All).await.unwrap_err();
+    let reinstalled = world.extensions.install(&world.owner, other, Consent::All, true).await.unwrap_err();
     assert_eq!(reinstalled.code(), ErrorCode::VersionExists, "also after an uninstall");
     let same = world
         .extensions

@@ -1,6 +1,7 @@
 //! A platform in memory: real sandbox, real guests, in-memory stores.
 #![allow(dead_code, reason = "each suite uses a part")]
 
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -38,8 +39,7 @@ impl World {
             .unwrap();
         let stranger = access.authenticate(&stranger.owner.secret).await.unwrap();
         let cache = tempfile::tempdir().unwrap();
-        let sandbox = Sandbox::new(SandboxOptions::new(cache.path())).unwrap();
-        let extensions = Extensions::new(options, stores.clone(), sandbox, access.clone(), Sealer::new(&[7; 32]), clock);
+        let extensions = service(options, &stores, &access, cache.path());
         Self {
             access,
             extensions,
@@ -48,6 +48,11 @@ impl World {
             stranger,
             _cache: cache,
         }
+    }
+
+    /// Another node on the same stores, with its compiled code in this directory.
+    pub(crate) fn node(&self, cache: &Path) -> Extensions {
+        service(ExtensionsOptions::default(), &self.stores, &self.access, cache)
     }
 
     /// A principal of the owner's tenant with another role.
@@ -63,7 +68,7 @@ impl World {
     }
 
     pub(crate) async fn install(&self, package: Bytes) {
-        self.extensions.install(&self.owner, package, Consent::All).await.unwrap();
+        self.extensions.install(&self.owner, package, Consent::All, true).await.unwrap();
     }
 
     /// The actions in the owner's audit log, oldest first.
@@ -71,6 +76,12 @@ impl World {
         let entries = self.stores.audit.scan(self.owner.tenant, 1, 1_000).await.unwrap();
         entries.into_iter().map(|entry| entry.action).collect()
     }
+}
+
+fn service(options: ExtensionsOptions, stores: &Stores, access: &Access, cache: &Path) -> Extensions {
+    let sandbox = Sandbox::new(SandboxOptions::new(cache)).unwrap();
+    let (sealer, clock) = (Sealer::new(&[7; 32]), Arc::new(SystemClock));
+    Extensions::new(options, stores.clone(), sandbox, access.clone(), sealer, clock)
 }
 
 /// The manifest of a guest with these programs, as JSON to be changed by tests.

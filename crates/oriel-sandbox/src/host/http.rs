@@ -5,24 +5,28 @@
 //! each hop is a request of its own and is checked like the first. There are no proxies.
 
 mod body;
+mod codes;
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Method, Request, Response, Uri};
 use http_body_util::BodyExt;
 use oriel_model::id::ExecutionId;
 use oriel_model::limits::Limits;
+use oriel_model::log::LogLevel;
 use oriel_model::permissions::Scheme;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 use wasmtime_wasi_http::io::TokioIo;
+use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use self::body::ResponseBody;
+use super::log::Lines;
 use crate::meter::{self, Meter};
 use crate::options::SandboxOptions;
 use crate::pool::PoolSpec;
@@ -38,6 +42,9 @@ pub(super) struct Outbound {
     options: Arc<SandboxOptions>,
     meter: Arc<Meter>,
     connections: Arc<Semaphore>,
+    lines: Arc<Lines>,
+    /// Made for the first request over TLS.
+    tls: Option<Arc<rustls::ClientConfig>>,
     requests_left: u32,
     execution: Option<ExecutionId>,
     /// The call's soft deadline, as [`meter::now`] counts.
@@ -45,12 +52,14 @@ pub(super) struct Outbound {
 }
 
 impl Outbound {
-    pub(super) fn new(state: &State) -> Self {
+    pub(super) fn new(state: &State, lines: Arc<Lines>) -> Self {
         Self {
             spec: Arc::clone(&state.spec),
             options: Arc::clone(&state.options),
             meter: Arc::clone(&state.meter),
             connections: Arc::new(Semaphore::new(state.spec.limits.connections as usize)),
+            lines,
+            tls: None,
             requests_left: 0,
             execution: None,
             deadline: 0,
@@ -76,6 +85,8 @@ impl Outbound {
             return Err(Error::HttpRequestMethodInvalid);
         }
         let target = Target::of(request.uri())?;
+        let roots = &self.options.trusted_roots;
+        let tls = (target.scheme == Scheme::Https).then(|| Arc::clone(self.tls.get_or_insert_with(|| roots.client())));
         let exchange = Exchange {
             spec: Arc::clone(&self.spec),
             options: Arc::clone(&self.options),
@@ -89,6 +100,8 @@ impl Outbound {
                     .0
                     .min(Duration::from_nanos(self.deadline.saturating_sub(meter::now()))),
             target,
+            lines: Arc::clone(&self.lines),
+            tls,
         };
         let Target { scheme, host, port } = &exchange.target;
         if !self.spec.grant.allows_host(*scheme, host, *port) {
@@ -114,6 +127,18 @@ impl WasiHttpHooks for Outbound {
             return Box::new(async { Err(Error::ConnectionLimitReached) });
         };
         Box::new(exchange.run(request, options.unwrap_or_default(), permit))
+    }
+
+    fn p2_error_from_hyper(&mut self, error: &hyper::Error) -> ErrorCode {
+        codes::of_hyper(error)
+    }
+
+    fn p2_error_from_connect(&mut self, error: &std::io::Error) -> ErrorCode {
+        codes::of_connect(error)
+    }
+
+    fn p2_error_from_tls(&mut self, error: &std::io::Error) -> ErrorCode {
+        codes::of_tls(error)
     }
 }
 
@@ -161,6 +186,9 @@ struct Exchange {
     execution: Option<ExecutionId>,
     deadline: Instant,
     target: Target,
+    lines: Arc<Lines>,
+    /// Present for `https`.
+    tls: Option<Arc<rustls::ClientConfig>>,
 }
 
 impl Exchange {
@@ -178,18 +206,28 @@ impl Exchange {
         let stream = timeout_at(connect_by, connect(&addresses))
             .await
             .map_err(|_| Error::ConnectionTimeout)??;
-        match self.target.scheme {
-            Scheme::Http => self.send(request, options, permit, stream).await,
-            Scheme::Https => {
-                let name = server_name(&self.target.host)?;
-                let connector = tokio_rustls::TlsConnector::from(tls());
-                let stream = timeout_at(connect_by, connector.connect(name, stream))
-                    .await
-                    .map_err(|_| Error::ConnectionTimeout)?
-                    .map_err(Error::Tls)?;
-                self.send(request, options, permit, stream).await
-            }
-        }
+        let Some(tls) = &self.tls else {
+            return self.send(request, options, permit, stream).await;
+        };
+        let name = server_name(&self.target.host)?;
+        let connector = tokio_rustls::TlsConnector::from(Arc::clone(tls));
+        let stream = timeout_at(connect_by, connector.connect(name, stream))
+            .await
+            .map_err(|_| Error::ConnectionTimeout)?
+            .map_err(|error| self.distrust(error))?;
+        self.send(request, options, permit, stream).await
+    }
+
+    /// TLS was not agreed upon. The guest's error has no room for a reason (an unknown authority, another name, a date
+    /// that has passed), so its log says it.
+    fn distrust(&self, error: std::io::Error) -> Error {
+        let Target { host, port, .. } = &self.target;
+        self.lines.write(
+            LogLevel::Warn,
+            format!("outbound HTTP: TLS with {host}:{port} failed: {error}"),
+            Vec::new(),
+        );
+        Error::Tls(error)
     }
 
     /// The addresses behind the host, all of them allowed.
@@ -313,21 +351,4 @@ fn server_name(host: &str) -> Result<rustls::pki_types::ServerName<'static>, Err
         Ok(address) => Ok(address.into()),
         Err(_) => rustls::pki_types::ServerName::try_from(host.to_owned()).map_err(|_| Error::HttpRequestUriInvalid),
     }
-}
-
-/// TLS with the roots that Mozilla trusts, made once.
-fn tls() -> Arc<rustls::ClientConfig> {
-    static CONFIG: OnceLock<Arc<rustls::ClientConfig>> = OnceLock::new();
-    Arc::clone(CONFIG.get_or_init(|| {
-        let roots = rustls::RootCertStore {
-            roots: webpki_roots::TLS_SERVER_ROOTS.into(),
-        };
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("the provider supports the default versions")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Arc::new(config)
-    }))
 }

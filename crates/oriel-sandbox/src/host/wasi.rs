@@ -46,7 +46,7 @@ impl Wasi {
     fn new(state: &mut State) -> Self {
         let lines = Arc::clone(state.lines());
         let stdout = LineStream::new(LogLevel::Info, Arc::clone(&lines));
-        let stderr = LineStream::new(LogLevel::Warn, lines);
+        let stderr = LineStream::new(LogLevel::Warn, Arc::clone(&lines));
         let ctx = WasiCtx::builder()
             .stdout(stdout.clone())
             .stderr(stderr.clone())
@@ -59,7 +59,7 @@ impl Wasi {
         http.set_field_size_limit(MAX_FIELDS);
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_HANDLES);
-        let mut outbound = Outbound::new(state);
+        let mut outbound = Outbound::new(state, lines);
         outbound.begin(&state.call, &state.spec.limits);
         Self {
             ctx,

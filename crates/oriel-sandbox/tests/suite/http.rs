@@ -77,7 +77,7 @@ fn sandbox_with_names() -> Sandbox {
     Sandbox::new(options).unwrap()
 }
 
-fn grant(network: &[String], private: &[&str]) -> Permissions {
+pub(super) fn grant(network: &[String], private: &[&str]) -> Permissions {
     Permissions {
         network: network.iter().map(|pattern| pattern.parse().unwrap()).collect(),
         private_network: private.iter().map(|network| network.parse().unwrap()).collect(),
@@ -85,7 +85,7 @@ fn grant(network: &[String], private: &[&str]) -> Permissions {
     }
 }
 
-async fn fetch(pool: &Pool, url: &str) -> String {
+pub(super) async fn fetch(pool: &Pool, url: &str) -> String {
     answer(pool, "fetch", url).await
 }
 

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{FromRequestParts, State};
 use axum::response::Response;
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use oriel_extensions::Consent;
+use oriel_model::access::Principal;
 use oriel_model::installation::Installation;
 use oriel_model::limits::LimitsRequest;
 use oriel_model::page::Page;
@@ -28,7 +30,8 @@ pub(crate) struct InstallQuery {
     /// Grant all permissions that the package asks for. Without it, permissions wait for consent.
     #[serde(default)]
     grant: bool,
-    /// Whether the installation shall answer calls at once; `true` unless said.
+    /// Whether the installation shall answer calls at once; `true` unless said. What waits for consent answers once it is
+    /// given, whatever is said here.
     enable: Option<bool>,
 }
 
@@ -68,8 +71,8 @@ fn consent(grant: bool) -> Consent {
 }
 
 /// The installation after a change.
-fn shown(app: &App, caller: &Caller, status: StatusCode, installation: Installation) -> Result<Response, Problem> {
-    let extension = Extension::from(app.extensions.describe(&caller.0, installation));
+fn shown(app: &App, caller: &Principal, status: StatusCode, installation: Installation) -> Result<Response, Problem> {
+    let extension = Extension::from(app.extensions.describe(caller, installation));
     let mut response = json(status, &extension)?;
     if let Ok(tag) = HeaderValue::from_str(&format!("\"{}\"", extension.revision)) {
         response.headers_mut().insert(header::ETAG, tag);
@@ -77,25 +80,52 @@ fn shown(app: &App, caller: &Caller, status: StatusCode, installation: Installat
     Ok(response)
 }
 
+/// A change to the extension in the path: by whom, and at the revision that `If-Match` names, if it does.
+pub(crate) struct Change {
+    caller: Arc<Principal>,
+    name: String,
+    revision: Option<u64>,
+}
+
+impl FromRequestParts<Arc<App>> for Change {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        let Caller(caller) = Caller::from_request_parts(parts, app).await?;
+        let Params(name) = Params::from_request_parts(parts, app).await?;
+        let revision = if_match(&parts.headers)?;
+        Ok(Self { caller, name, revision })
+    }
+}
+
+impl Change {
+    async fn switch(self, app: &App, enabled: bool) -> Result<Response, Problem> {
+        let installation = app.extensions.set_enabled(&self.caller, &self.name, enabled, self.revision).await?;
+        self.shown(app, installation)
+    }
+
+    /// The installation that it led to.
+    fn shown(&self, app: &App, installation: Installation) -> Result<Response, Problem> {
+        shown(app, &self.caller, StatusCode::OK, installation)
+    }
+}
+
 /// Install an extension
 ///
 /// The body is a package as `oriel pack` makes it. Without enough consent the installation waits in `pending-consent`;
-/// when it needs a configuration first it waits in `disabled`.
+/// when it needs a configuration first, or `enable` is false, it waits in `disabled`.
 #[utoipa::path(post, path = "/api/v1/extensions", operation_id = "installExtension", tag = "extensions", params(InstallQuery),
     request_body(content = Vec<u8>, content_type = "application/vnd.oriel.package", description = "The package."),
     responses((status = 201, description = "The installation.", body = Extension,
         headers(("Location" = String, description = "Its address."), ("ETag" = String, description = "Its revision.")))))]
 pub(crate) async fn install_extension(
     State(app): State<Arc<App>>,
-    caller: Caller,
+    Caller(caller): Caller,
     Query(query): Query<InstallQuery>,
     Package(package): Package,
 ) -> Result<Response, Problem> {
-    let mut installation = app.extensions.install(&caller.0, package, consent(query.grant)).await?;
-    if query.enable == Some(false) && installation.state == oriel_model::installation::InstallationState::Enabled {
-        let (name, revision) = (installation.name.clone(), installation.revision);
-        installation = app.extensions.set_enabled(&caller.0, name.as_str(), false, Some(revision)).await?;
-    }
+    let enable = query.enable.unwrap_or(true);
+    let installation = app.extensions.install(&caller, package, consent(query.grant), enable).await?;
     let location = HeaderValue::from_str(&format!("/api/v1/extensions/{}", installation.name));
     let mut response = shown(&app, &caller, StatusCode::CREATED, installation)?;
     if let Ok(location) = location {
@@ -143,13 +173,9 @@ pub(crate) async fn get_extension(
 #[utoipa::path(delete, path = "/api/v1/extensions/{name}", operation_id = "uninstallExtension", tag = "extensions",
     params(("name" = String, Path, description = "The extension's name.")),
     responses((status = 204, description = "It is gone.")))]
-pub(crate) async fn uninstall_extension(
-    State(app): State<Arc<App>>,
-    Caller(principal): Caller,
-    Params(name): Params<String>,
-    headers: HeaderMap,
-) -> Result<StatusCode, Problem> {
-    app.extensions.uninstall(&principal, &name, if_match(&headers)?).await?;
+pub(crate) async fn uninstall_extension(State(app): State<Arc<App>>, change: Change) -> Result<StatusCode, Problem> {
+    let Change { caller, name, revision } = &change;
+    app.extensions.uninstall(caller, name, *revision).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -159,14 +185,8 @@ pub(crate) async fn uninstall_extension(
 #[utoipa::path(post, path = "/api/v1/extensions/{name}/enable", operation_id = "enableExtension", tag = "extensions",
     params(("name" = String, Path, description = "The extension's name.")),
     responses((status = 200, description = "The installation.", body = Extension)))]
-pub(crate) async fn enable_extension(
-    State(app): State<Arc<App>>,
-    caller: Caller,
-    Params(name): Params<String>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let installation = app.extensions.set_enabled(&caller.0, &name, true, if_match(&headers)?).await?;
-    shown(&app, &caller, StatusCode::OK, installation)
+pub(crate) async fn enable_extension(State(app): State<Arc<App>>, change: Change) -> Result<Response, Problem> {
+    change.switch(&app, true).await
 }
 
 /// Disable an extension
@@ -175,14 +195,8 @@ pub(crate) async fn enable_extension(
 #[utoipa::path(post, path = "/api/v1/extensions/{name}/disable", operation_id = "disableExtension", tag = "extensions",
     params(("name" = String, Path, description = "The extension's name.")),
     responses((status = 200, description = "The installation.", body = Extension)))]
-pub(crate) async fn disable_extension(
-    State(app): State<Arc<App>>,
-    caller: Caller,
-    Params(name): Params<String>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let installation = app.extensions.set_enabled(&caller.0, &name, false, if_match(&headers)?).await?;
-    shown(&app, &caller, StatusCode::OK, installation)
+pub(crate) async fn disable_extension(State(app): State<Arc<App>>, change: Change) -> Result<Response, Problem> {
+    change.switch(&app, false).await
 }
 
 /// Upgrade an extension
@@ -195,18 +209,14 @@ pub(crate) async fn disable_extension(
     responses((status = 200, description = "The installation.", body = Extension)))]
 pub(crate) async fn upgrade_extension(
     State(app): State<Arc<App>>,
-    caller: Caller,
-    Params(name): Params<String>,
+    change: Change,
     Query(query): Query<UpgradeQuery>,
-    headers: HeaderMap,
     Package(package): Package,
 ) -> Result<Response, Problem> {
-    let revision = if_match(&headers)?;
-    let installation = app
-        .extensions
-        .upgrade(&caller.0, &name, package, consent(query.grant), revision)
-        .await?;
-    shown(&app, &caller, StatusCode::OK, installation)
+    let Change { caller, name, revision } = &change;
+    let consent = consent(query.grant);
+    let installation = app.extensions.upgrade(caller, name, package, consent, *revision).await?;
+    change.shown(&app, installation)
 }
 
 /// Roll an extension back
@@ -215,14 +225,10 @@ pub(crate) async fn upgrade_extension(
 #[utoipa::path(post, path = "/api/v1/extensions/{name}/rollback", operation_id = "rollBackExtension", tag = "extensions",
     params(("name" = String, Path, description = "The extension's name.")),
     responses((status = 200, description = "The installation.", body = Extension)))]
-pub(crate) async fn roll_back_extension(
-    State(app): State<Arc<App>>,
-    caller: Caller,
-    Params(name): Params<String>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let installation = app.extensions.roll_back(&caller.0, &name, if_match(&headers)?).await?;
-    shown(&app, &caller, StatusCode::OK, installation)
+pub(crate) async fn roll_back_extension(State(app): State<Arc<App>>, change: Change) -> Result<Response, Problem> {
+    let Change { caller, name, revision } = &change;
+    let installation = app.extensions.roll_back(caller, name, *revision).await?;
+    change.shown(&app, installation)
 }
 
 /// Consent to permissions
@@ -234,14 +240,13 @@ pub(crate) async fn roll_back_extension(
     responses((status = 200, description = "The installation.", body = Extension)))]
 pub(crate) async fn consent_to_extension(
     State(app): State<Arc<App>>,
-    caller: Caller,
-    Params(name): Params<String>,
-    headers: HeaderMap,
+    change: Change,
     OptionalJson(body): OptionalJson<ConsentBody>,
 ) -> Result<Response, Problem> {
     let consent = body.unwrap_or_default().permissions.map_or(Consent::All, Consent::Exactly);
-    let installation = app.extensions.consent(&caller.0, &name, consent, if_match(&headers)?).await?;
-    shown(&app, &caller, StatusCode::OK, installation)
+    let Change { caller, name, revision } = &change;
+    let installation = app.extensions.consent(caller, name, consent, *revision).await?;
+    change.shown(&app, installation)
 }
 
 /// Read an extension's configuration
@@ -267,14 +272,12 @@ pub(crate) async fn get_extension_config(
     responses((status = 200, description = "The installation.", body = Extension)))]
 pub(crate) async fn set_extension_config(
     State(app): State<Arc<App>>,
-    caller: Caller,
-    Params(name): Params<String>,
-    headers: HeaderMap,
+    change: Change,
     Json(body): Json<ConfigBody>,
 ) -> Result<Response, Problem> {
-    let revision = if_match(&headers)?;
-    let installation = app.extensions.configure(&caller.0, &name, body.config, revision).await?;
-    shown(&app, &caller, StatusCode::OK, installation)
+    let Change { caller, name, revision } = &change;
+    let installation = app.extensions.configure(caller, name, body.config, *revision).await?;
+    change.shown(&app, installation)
 }
 
 /// Limit an extension
@@ -286,14 +289,12 @@ pub(crate) async fn set_extension_config(
     responses((status = 200, description = "The installation.", body = Extension)))]
 pub(crate) async fn set_extension_limits(
     State(app): State<Arc<App>>,
-    caller: Caller,
-    Params(name): Params<String>,
-    headers: HeaderMap,
+    change: Change,
     Json(limits): Json<LimitsRequest>,
 ) -> Result<Response, Problem> {
-    let revision = if_match(&headers)?;
-    let installation = app.extensions.set_limits(&caller.0, &name, limits, revision).await?;
-    shown(&app, &caller, StatusCode::OK, installation)
+    let Change { caller, name, revision } = &change;
+    let installation = app.extensions.set_limits(caller, name, limits, *revision).await?;
+    change.shown(&app, installation)
 }
 
 /// Inspect a package

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::app::App;
 use crate::extract::json;
+use crate::metrics::{Code, bytes_below};
 use crate::problem::Problem;
 
 /// How the server is.
@@ -85,7 +86,14 @@ pub(crate) async fn get_health(State(app): State<Arc<App>>) -> Result<Response, 
     (status = 200, description = "Metrics in the text format of Prometheus.", body = String, content_type = "text/plain; version=0.0.4"),
 ))]
 pub(crate) async fn get_metrics(State(app): State<Arc<App>>) -> Response {
-    let mut response = Response::new(Body::from(app.metrics.render(app.is_ready(), app.extensions.instances())));
+    let directory = app.config.code_dir();
+    let bytes = tokio::task::spawn_blocking(move || bytes_below(&directory)).await;
+    let code = Code {
+        lookups: app.extensions.code_lookups(),
+        bytes: bytes.unwrap_or_default(),
+    };
+    let text = app.metrics.render(app.is_ready(), app.extensions.instances(), code);
+    let mut response = Response::new(Body::from(text));
     response
         .headers_mut()
         .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4"));

@@ -21,9 +21,8 @@ use utoipa::ToSchema;
 use super::access::PageQuery;
 use super::items::Milliseconds;
 use crate::app::App;
-use crate::extract::{Caller, Json, JsonBytes, Params, Query, Whole, if_match, json, page, parse, tagged};
+use crate::extract::{Caller, Json, JsonBytes, Params, Query, Traceparent, Whole, if_match, json, page, parse, tagged};
 use crate::problem::Problem;
-use crate::telemetry;
 
 /// What a new task shall be.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -225,11 +224,10 @@ pub(crate) async fn delete_task(
 pub(crate) async fn execute_task(
     State(app): State<Arc<App>>,
     Caller(principal): Caller,
-    headers: HeaderMap,
+    Traceparent(traceparent): Traceparent,
     JsonBytes(body): JsonBytes,
 ) -> Result<Response, Problem> {
     let body: ExecuteTask = parse(&body)?;
-    let traceparent = telemetry::traceparent(&headers);
     let request = ExecuteRequest {
         input: body.input,
         timeout: timeout(body.timeout_ms)?,
@@ -249,11 +247,10 @@ pub(crate) async fn call_program(
     State(app): State<Arc<App>>,
     Caller(principal): Caller,
     Params((extension, program)): Params<(String, String)>,
-    headers: HeaderMap,
+    Traceparent(traceparent): Traceparent,
     JsonBytes(body): JsonBytes,
 ) -> Result<Response, Problem> {
     let body: CallProgram = parse(&body)?;
-    let traceparent = telemetry::traceparent(&headers);
     let request = ExecuteRequest {
         input: body.input,
         timeout: timeout(body.timeout_ms)?,

@@ -14,6 +14,7 @@ use http_body_util::BodyExt as _;
 use oriel_model::access::Principal;
 use oriel_model::{Digest, ErrorCode, Timestamp};
 use oriel_store::{Begin, StoredReply};
+use tracing::Instrument as _;
 
 use super::{Edge, refuse};
 use crate::extract::collect;
@@ -42,10 +43,8 @@ impl Edge {
             Ok(Started::Answered(response)) => response,
             Ok(Started::Go(request, key, mark)) => {
                 let (edge, principal, id) = (self.clone(), principal.clone(), id.clone());
-                let task = self
-                    .app
-                    .background
-                    .spawn(async move { edge.run(operation, &principal, (&key, mark), request, &id).await });
+                let run = async move { edge.run(operation, &principal, (&key, mark), request, &id).await };
+                let task = self.app.background.spawn(run.in_current_span());
                 // The task answers a panic itself; it fails only when the runtime stops.
                 task.await.unwrap_or_else(|_| refuse(Problem::bare(ErrorCode::ServerDraining)))
             }

@@ -54,6 +54,14 @@ pub enum ServerError {
         /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The certificate authorities of `ca_certificates` cannot be trusted.
+    #[error("`ca_certificates`: cannot use {path}: {reason}", path = path.display())]
+    Certificates {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// Signals cannot be waited for.
     #[error("cannot wait for signals")]
     Signals {
@@ -78,7 +86,9 @@ impl Coded for ServerError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::Listen { .. } => ErrorCode::ServerListen,
-            Self::Locked { .. } | Self::MasterKey { .. } | Self::Telemetry { .. } | Self::Watch { .. } => ErrorCode::ServerConfig,
+            Self::Locked { .. } | Self::MasterKey { .. } | Self::Telemetry { .. } | Self::Watch { .. } | Self::Certificates { .. } => {
+                ErrorCode::ServerConfig
+            }
             Self::DataDir { source, .. } => match source.kind() {
                 std::io::ErrorKind::StorageFull => ErrorCode::StoreFull,
                 std::io::ErrorKind::ReadOnlyFilesystem | std::io::ErrorKind::PermissionDenied => ErrorCode::StoreReadOnly,

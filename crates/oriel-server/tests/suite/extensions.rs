@@ -61,6 +61,26 @@ impl Host {
 }
 
 #[tokio::test]
+async fn an_install_that_shall_not_answer_yet_is_one_change() {
+    let host = Host::start().await;
+    let installed = host.upload("/api/v1/extensions?enable=false", echo("1.0.0")).await;
+    assert_eq!(installed.ok()["state"], "disabled");
+    assert_eq!(installed.header("etag"), "\"1\"");
+    host.post("/api/v1/extensions/echo/programs/echo/call", json!({"input": 1}))
+        .await
+        .problem("extension.disabled");
+    let audit = host.get("/api/v1/audit").await.ok();
+    let acts = audit["items"].as_array().unwrap().iter();
+    let acts: Vec<_> = acts
+        .filter(|entry| entry["action"].as_str().unwrap().starts_with("extension."))
+        .collect();
+    assert_eq!(acts.len(), 1, "{acts:?}");
+    assert_eq!(acts[0]["action"], "extension.install");
+    host.post("/api/v1/extensions/echo/enable", json!({})).await.ok();
+    assert_eq!(host.execute_program("echo", 1).await["outputData"], 1);
+}
+
+#[tokio::test]
 async fn permissions_wait_for_consent() {
     let host = Host::start().await;
     let waiting = host.upload("/api/v1/extensions", hostile(&["echo"])).await.ok();

@@ -71,6 +71,17 @@ async fn a_start_that_cannot_succeed_says_why() {
         ..config(other.path())
     };
     assert_eq!(Server::start(key).await.unwrap_err().code(), ErrorCode::ServerConfig);
+
+    let authorities = Config {
+        ca_certificates: Some(file),
+        ..config(other.path())
+    };
+    let empty = Server::start(authorities).await.unwrap_err();
+    assert_eq!(empty.code(), ErrorCode::ServerConfig);
+    assert!(
+        empty.to_string().contains("`ca_certificates`") && empty.to_string().contains("no PEM certificate"),
+        "{empty}"
+    );
     // None of them left a lock or a listener behind.
     Server::start(config(other.path())).await.unwrap().shutdown().await;
     host.stop().await;

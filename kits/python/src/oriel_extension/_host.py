@@ -1,15 +1,25 @@
 """The host side, as the build's generated entry binds it: the modules of the guest API that the manifest allows."""
 
+from collections.abc import Callable
 from typing import Any
 
 _bound: dict[str, Any] = {}
 _live = False
+_first: list[Callable[[], None]] = []
+
+
+def at_first_call(function: Callable[[], None]) -> None:
+    """Called by the generated entry: what is to happen once the component is built."""
+    _first.append(function)
 
 
 def go_live() -> None:
     """Called at the start of each export."""
     global _live
-    _live = True
+    if not _live:
+        _live = True
+        for function in _first:
+            function()
 
 
 def is_live() -> bool:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, get_type_hints, overload
 from . import lifecycle, log
 from ._decode import Misfit, decode, encode
 from ._host import go_live, host
-from .errors import InvalidInput, OrielError, to_host
+from .errors import InvalidInput, OrielError, describe, to_host
 
 F = TypeVar("F", bound=Callable[[Any], Any])
 
@@ -57,7 +57,7 @@ def run(name: str, text: str) -> str:
     return json.dumps(function(value), ensure_ascii=False, default=encode, allow_nan=False, separators=(",", ":"))
 
 
-def _places(error: Exception) -> str:
+def _places(error: BaseException) -> str:
     """Where it was raised, innermost last. The standard formatter would look for source files, which are not there."""
     places = []
     step = error.__traceback__
@@ -68,9 +68,9 @@ def _places(error: Exception) -> str:
     return "\n".join(places)
 
 
-def _failed(error: Exception) -> Exception:
+def _failed(error: BaseException) -> Exception:
     if not isinstance(error, OrielError):
-        log.error(f"{type(error).__name__}: {error}", traceback=_places(error))
+        log.error(describe(error), traceback=_places(error))
     return to_host(error)
 
 
@@ -81,7 +81,7 @@ class Program:
         go_live()
         try:
             return run(name, input)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise _failed(error) from None
 
 
@@ -94,7 +94,7 @@ class Lifecycle:
         try:
             if function is not None:
                 function()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise _failed(error) from None
 
     def health_check(self) -> Any:

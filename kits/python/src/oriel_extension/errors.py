@@ -68,10 +68,18 @@ def host_call(call: Callable[..., T], *arguments: Any) -> T:
         raise cls(getattr(payload, "value", "deadline exceeded")) from None
 
 
-def to_host(error: Exception) -> Exception:
+def describe(error: BaseException) -> str:
+    """An exception in words, with what to do about it where that is not plain."""
+    text = str(error) if isinstance(error, OrielError) else f"{type(error).__name__}: {error}"
+    if isinstance(error, ModuleNotFoundError):
+        text += "; import it at the top of the module: the component has what was imported while it was built"
+    return text
+
+
+def to_host(error: BaseException) -> Exception:
     """The exception that an export raises so that the host sees the case of `error`."""
     case = error._case if isinstance(error, OrielError) else "Internal"
-    text = str(error) if isinstance(error, OrielError) else f"{type(error).__name__}: {error}"
+    text = describe(error)
     cls = getattr(host("types"), f"Error_{case}")
     value = cls() if case == "DeadlineExceeded" else cls(text)
     result: Exception = host("Err")(value)

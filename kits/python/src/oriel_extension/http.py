@@ -138,9 +138,11 @@ def _failure(error: Exception) -> Exception:
     name = type(code).__name__
     if not name.startswith(("ErrorCode_", "StreamError_", "HeaderError_")):
         return error
-    text = f"outbound HTTP: {name.split('_', 1)[1]}"
+    detail = getattr(code, "value", None)
+    text = f"outbound HTTP: {name.split('_', 1)[1]}" + ("" if detail is None else f": {detail}")
     if name in ("ErrorCode_HttpRequestDenied", "ErrorCode_DestinationIpProhibited"):
         return Denied(text)
-    if name.endswith("Size") or "Limit" in name:
+    # wasi:http has no code for the number of requests of a call.
+    if name.endswith("Size") or "Limit" in name or str(detail).startswith("http_requests"):
         return LimitExceeded(text)
     return Unavailable(text)

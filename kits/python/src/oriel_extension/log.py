@@ -8,6 +8,7 @@ import io
 import json
 import logging
 import sys
+import traceback
 from typing import Any, TextIO
 
 from ._host import host, is_live
@@ -60,7 +61,10 @@ def error(message: object, /, **fields: Any) -> None:
 class _Handler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         level = "ERROR" if record.levelno >= 40 else "WARN" if record.levelno >= 30 else "INFO" if record.levelno >= 20 else "DEBUG"
-        _write(level, record.getMessage(), {"logger": record.name})
+        fields = {"logger": record.name}
+        if record.exc_info and record.exc_info[1] is not None:
+            fields["traceback"] = "".join(traceback.format_exception(record.exc_info[1])).rstrip()
+        _write(level, record.getMessage(), fields)
 
 
 class _Stream(io.TextIOBase):

@@ -5,9 +5,13 @@ use wasip2::http::types::{ErrorCode, Fields, Method, OutgoingRequest, Scheme};
 use wasip2::io::streams::StreamError;
 
 fn send(url: &str) -> Result<FutureIncomingResponse, ErrorCode> {
+    send_with(Fields::new(), url)
+}
+
+fn send_with(fields: Fields, url: &str) -> Result<FutureIncomingResponse, ErrorCode> {
     let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let request = OutgoingRequest::new(Fields::new());
+    let request = OutgoingRequest::new(fields);
     let _ = request.set_method(&Method::Get);
     let _ = request.set_scheme(Some(&if scheme == "https" { Scheme::Https } else { Scheme::Http }));
     let _ = request.set_authority(Some(authority));
@@ -41,6 +45,15 @@ fn words(answer: Result<String, ErrorCode>) -> String {
 /// One request.
 pub fn get(url: &str) -> String {
     words(send(url).and_then(|future| receive(&future)))
+}
+
+/// One request with a header field of the guest's own.
+pub fn get_with(name: &str, value: &str, url: &str) -> String {
+    let fields = Fields::new();
+    match fields.append(name, value.as_bytes()) {
+        Ok(()) => words(send_with(fields, url).and_then(|future| receive(&future))),
+        Err(error) => format!("{error:?}"),
+    }
 }
 
 /// Requests that are all under way before the first answer is read.

@@ -23,6 +23,11 @@ struct Hostile;
 
 static CALLS: AtomicU32 = AtomicU32::new(0);
 
+/// Counts to a number, slowly.
+fn compute(number: usize) -> usize {
+    (0..number).fold(0, |sum, _| black_box(sum + 1))
+}
+
 fn spin() -> ! {
     let mut turns = 0u64;
     loop {
@@ -57,6 +62,12 @@ impl Program for Hostile {
             "spin-ms" => {
                 let until = std::time::Instant::now() + std::time::Duration::from_millis(number()? as u64);
                 while std::time::Instant::now() < until {}
+                Ok("null".to_owned())
+            }
+            "compute" => Ok(compute(number()?).to_string()),
+            "compute-and-sleep" => {
+                compute(number()?);
+                std::thread::sleep(std::time::Duration::from_secs(3_600));
                 Ok("null".to_owned())
             }
             "allocate" => {
@@ -123,6 +134,11 @@ impl Program for Hostile {
                 })
             }
             "fetch" => Ok(quoted(fetch::get(word))),
+            "fetch-with-header" => {
+                let mut words = word.splitn(3, ' ');
+                let mut word = || words.next().unwrap_or_default();
+                Ok(quoted(fetch::get_with(word(), word(), word())))
+            }
             "fetch-at-once" => {
                 let (count, url) = word.split_once(' ').unwrap_or(("1", word));
                 Ok(quoted(fetch::get_at_once(count.parse().unwrap_or(1), url)))

@@ -18,7 +18,7 @@ pub(crate) struct CallArgs {
 }
 
 pub(crate) async fn run(context: &Context, args: &CallArgs) -> Result<()> {
-    let mut body = args.call.body()?;
+    let mut body = args.call.body().await?;
     body["taskId"] = json!(args.task);
     let reply: Value = context.client()?.post(&["tasks", "execute"]).json(&body).send().await?;
     show(&context.ui, &reply)

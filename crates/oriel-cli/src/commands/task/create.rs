@@ -22,7 +22,7 @@ pub(crate) async fn run(context: &Context, args: &CreateArgs) -> Result<()> {
     if args.fields.program.is_none() {
         return Err(Failure::usage("a task needs a program behind it").help("pass `--program EXTENSION/PROGRAM`; `oriel list` shows them"));
     }
-    let mut body = args.fields.body()?;
+    let mut body = args.fields.body().await?;
     body.insert("name".into(), json!(args.name));
     // A schema that nobody gave accepts everything.
     for (key, default) in [

@@ -6,7 +6,6 @@ use serde_json::json;
 
 use crate::context::Context;
 use crate::error::{Failure, Result};
-use crate::ui::Ui;
 use crate::view::changed;
 
 /// Which task to delete.
@@ -20,7 +19,7 @@ pub(crate) struct DeleteArgs {
 }
 
 pub(crate) async fn run(context: &Context, args: &DeleteArgs) -> Result<()> {
-    if !args.yes && Ui::interactive() && !context.ui.json() && !context.ui.confirm(&format!("Delete task {}?", args.task))? {
+    if !context.ui.sure(args.yes, &format!("Delete task {}?", args.task)).await? {
         return Err(Failure::new(ErrorCode::ClientDeclined, format!("task {} stays", args.task)));
     }
     context.client()?.delete(&["tasks", &args.task]).done().await?;

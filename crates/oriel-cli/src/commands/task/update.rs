@@ -26,7 +26,7 @@ pub(crate) struct UpdateArgs {
 }
 
 pub(crate) async fn run(context: &Context, args: &UpdateArgs) -> Result<()> {
-    let mut body = args.fields.body()?;
+    let mut body = args.fields.body().await?;
     if let Some(name) = &args.name {
         body.insert("name".into(), json!(name));
     }

@@ -31,7 +31,12 @@ struct Reply {
 
 pub(super) async fn run(client: &Client, args: &BatchArgs, mut items: Items, mut output: Output, tally: &mut Tally) -> Result<()> {
     loop {
-        let (chunk, more) = read(&mut items, args.chunk as usize)?;
+        let most = args.chunk as usize;
+        let (chunk, more);
+        // On a thread of its own: waiting for items must not be deaf to Ctrl-C.
+        (items, chunk, more) = tokio::task::spawn_blocking(move || read(items, most))
+            .await
+            .map_err(|error| Failure::new(ErrorCode::Internal, format!("reading the items stopped: {error}")))??;
         if chunk.is_empty() {
             return Ok(());
         }
@@ -56,16 +61,16 @@ pub(super) async fn run(client: &Client, args: &BatchArgs, mut items: Items, mut
 }
 
 /// The next items; whether there may be more.
-fn read(items: &mut Items, most: usize) -> Result<(Vec<Item>, bool)> {
+fn read(mut items: Items, most: usize) -> Result<(Items, Vec<Item>, bool)> {
     let (mut chunk, mut bytes) = (Vec::new(), 0);
     while chunk.len() < most && bytes < MAX_BODY {
         match items.next()? {
-            None => return Ok((chunk, false)),
+            None => return Ok((items, chunk, false)),
             Some(item) => {
                 bytes += item.input.get().len() + item.id.len();
                 chunk.push(item);
             }
         }
     }
-    Ok((chunk, true))
+    Ok((items, chunk, true))
 }
