@@ -31,7 +31,7 @@ impl Drop for Server {
 impl Server {
     /// The binary to measure.
     pub fn binary() -> Result<PathBuf> {
-        let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/release/oriel");
+        let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/dist/oriel");
         let binary = std::env::var_os("ORIEL_BENCH_BINARY").map_or(default, PathBuf::from);
         ensure!(binary.is_file(), "{} is not there: `cargo xtask bench` builds it", binary.display());
         Ok(binary)

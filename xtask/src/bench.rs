@@ -16,9 +16,9 @@ pub(crate) fn bench(sections: &[String]) -> Result<()> {
     ui::step("what building and measuring need");
     setup::languages()?;
     setup::wrk()?;
-    ui::step("oriel, with optimisation (some minutes the first time)");
+    ui::step("oriel as it is shipped (a quarter of an hour the first time)");
     cargo()
-        .args(["build", "--release", "--locked", "--package", "oriel-cli"])
+        .args(["build", "--profile", "dist", "--locked", "--package", "oriel-cli"])
         .directory(&workspace::root())
         .go()?;
     ui::step("benchmarks");
