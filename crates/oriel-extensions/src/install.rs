@@ -84,14 +84,12 @@ impl Extensions {
         })
     }
 
-    /// Keeps a prepared release's bytes and makes its version immutable for the tenant.
+    /// Keeps a prepared release's bytes and makes its version immutable for the tenant. The caller holds `packages` until
+    /// something refers to the bytes, and forgets them when nothing will.
     pub(crate) async fn keep(&self, tenant: TenantId, prepared: &Prepared) -> Result<(), ExtensionError> {
         let release = &prepared.release;
         self.shared.stores.blobs.put(release.package, prepared.bytes.clone()).await?;
         let recorded = self.shared.stores.installations.record_release(tenant, release).await;
-        if recorded.is_err() {
-            self.forget_package(release.package).await;
-        }
         recorded.map_err(|error| match error {
             StoreError::Exists { .. } => ExtensionError::VersionExists {
                 name: release.manifest.name.to_string(),
@@ -103,6 +101,8 @@ impl Extensions {
 
     /// Deletes a package that no installation uses. A failure costs disk space, not correctness.
     pub(crate) async fn forget_package(&self, package: oriel_model::Digest) {
+        // Whoever keeps the same package just now has to refer to it first.
+        let _alone = self.shared.packages.write().await;
         let result = match self.shared.stores.installations.uses_package(package).await {
             Ok(false) => self.shared.stores.blobs.delete(package).await,
             Ok(true) => Ok(()),

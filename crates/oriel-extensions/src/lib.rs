@@ -89,6 +89,9 @@ struct Shared {
     slots: RwLock<HashMap<TenantId, HashMap<ExtensionName, Arc<dispatch::Slot>>>>,
     /// One lifecycle operation per installation at a time on this node; the revision guards between nodes.
     busy: Mutex<Locks>,
+    /// Shared from when a package is kept until something refers to it, alone while one is forgotten: tenants that
+    /// install the same package share its file.
+    packages: tokio::sync::RwLock<()>,
     logs: logs::LogWriter,
     refusals: refusals::RefusalWriter,
     code: Arc<code::Lookups>,
@@ -121,6 +124,7 @@ impl Extensions {
             clock,
             slots: RwLock::default(),
             busy: Mutex::default(),
+            packages: tokio::sync::RwLock::default(),
             logs,
             refusals,
             code: Arc::default(),

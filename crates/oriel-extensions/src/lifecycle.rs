@@ -76,14 +76,21 @@ impl Extensions {
         if runnable {
             self.rehearse(&installation, change.tenant_name, false).await?;
         }
-        self.keep(change.tenant, &prepared).await?;
-        let audit = self.audit(change, "extension.install", &installation);
-        if let Err(error) = self.shared.stores.installations.insert(installation.clone(), audit).await {
-            self.forget_package(installation.release.package).await;
-            return Err(match error {
+        let kept = self.shared.packages.read().await;
+        let inserted = async {
+            self.keep(change.tenant, &prepared).await?;
+            let audit = self.audit(change, "extension.install", &installation);
+            let inserted = self.shared.stores.installations.insert(installation.clone(), audit).await;
+            inserted.map_err(|error| match error {
                 StoreError::Exists { .. } => ExtensionError::Conflict { name: name.to_string() },
                 error => error.into(),
-            });
+            })
+        };
+        let inserted = inserted.await;
+        drop(kept);
+        if let Err(error) = inserted {
+            self.forget_package(installation.release.package).await;
+            return Err(error);
         }
         self.put_in_force(change, &installation);
         Ok(installation)
@@ -183,8 +190,11 @@ impl Extensions {
         let next = if present.pending.is_some() {
             self.moved(&present, release, grant)?
         } else {
-            let opened = config::open(&self.shared.sealer, &present)?;
-            let state = if first { begins(&opened, &present.release) } else { present.state };
+            let state = if first {
+                begins(&config::open(&self.shared.sealer, &present)?, &present.release)
+            } else {
+                present.state
+            };
             Installation {
                 grant,
                 state,
@@ -380,8 +390,12 @@ impl Extensions {
         expected: u64,
         action: &str,
     ) -> Result<Installation, ExtensionError> {
-        self.keep(change.tenant, prepared).await?;
-        let committed = self.commit(change, next, expected, action).await;
+        let kept = self.shared.packages.read().await;
+        let committed = match self.keep(change.tenant, prepared).await {
+            Ok(()) => self.commit(change, next, expected, action).await,
+            Err(error) => Err(error),
+        };
+        drop(kept);
         if committed.is_err() {
             self.forget_package(prepared.release.package).await;
         }

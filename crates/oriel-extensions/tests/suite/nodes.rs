@@ -40,8 +40,8 @@ impl Blobs for Held {
     }
 }
 
-#[tokio::test]
-async fn the_slower_change_leaves_nothing() {
+/// A world whose packages can be held.
+async fn world() -> (World, Arc<Held>) {
     let mut held = None;
     let world = World::with(ExtensionsOptions::default(), |mut stores| {
         let packages = Arc::new(Held {
@@ -55,7 +55,12 @@ async fn the_slower_change_leaves_nothing() {
         stores
     })
     .await;
-    let held = held.unwrap();
+    (world, held.unwrap())
+}
+
+#[tokio::test]
+async fn the_slower_change_leaves_nothing() {
+    let (world, held) = world().await;
     let cache = tempfile::tempdir().unwrap();
     let (slow, fast, owner) = (&world.extensions, world.node(cache.path()), &world.owner);
     let kept = async |package: &Bytes| {
@@ -91,6 +96,28 @@ async fn the_slower_change_leaves_nothing() {
     slow.set_enabled(owner, "echo", true, None).await.unwrap();
     assert!(kept(&next).await);
     assert_eq!(call(&world, "echo", "echo", "1").await, Ok("1".to_owned()));
+}
+
+/// The file is shared: one tenant takes it away in the moment between another's file and the installation that refers to it.
+#[tokio::test]
+async fn a_package_that_somebody_is_installing_is_not_taken_away() {
+    let (world, held) = world().await;
+    let package = echo("1.0.0");
+    world.install(package.clone()).await;
+    let release = world.extensions.inspect(&world.owner, package.clone()).await.unwrap().release;
+    held.hold.add_permits(1);
+    let install = world.extensions.install(&world.stranger, package, Consent::All, true);
+    let (installed, ()) = tokio::join!(install, async {
+        held.written.notified().await;
+        let uninstall = world.extensions.uninstall(&world.owner, "echo", None);
+        let (uninstalled, ()) = tokio::join!(uninstall, async { held.go_on.notify_one() });
+        uninstalled.unwrap();
+    });
+    installed.unwrap();
+    assert!(held.get(release.package).await.unwrap().is_some());
+
+    world.extensions.uninstall(&world.stranger, "echo", None).await.unwrap();
+    assert!(held.get(release.package).await.unwrap().is_none(), "nobody uses it any more");
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use oriel_model::permissions::Permissions;
 use oriel_sandbox::{Pool, Resolve, Sandbox};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 
 use super::support::*;
@@ -24,15 +24,7 @@ async fn server() -> (SocketAddr, Arc<AtomicU32>) {
             let (mut stream, _) = listener.accept().await.unwrap();
             counter.fetch_add(1, Relaxed);
             tokio::spawn(async move {
-                let mut head = Vec::new();
-                while !head.ends_with(b"\r\n\r\n") {
-                    let mut byte = [0];
-                    if stream.read(&mut byte).await.unwrap_or(0) == 0 {
-                        return;
-                    }
-                    head.push(byte[0]);
-                }
-                let head = String::from_utf8(head).unwrap();
+                let Some(head) = head(&mut stream).await else { return };
                 let path = head.split(' ').nth(1).unwrap().to_owned();
                 let number = |path: &str| path.parse::<usize>().unwrap();
                 let answer = if let Some(length) = path.strip_prefix("/big/") {

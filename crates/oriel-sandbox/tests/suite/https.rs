@@ -130,15 +130,8 @@ async fn server(certificate: CertifiedKey, clients: Option<&Authority>) -> (u16,
             if stream.get_ref().1.handshake_kind() == Some(rustls::HandshakeKind::Resumed) {
                 *seen.resumed.lock().unwrap() += 1;
             }
-            let mut head = Vec::new();
-            while !head.ends_with(b"\r\n\r\n") {
-                let mut byte = [0];
-                if stream.read(&mut byte).await.unwrap_or(0) == 0 {
-                    return;
-                }
-                head.push(byte[0]);
-            }
-            seen.heads.lock().unwrap().push(String::from_utf8(head).unwrap());
+            let Some(head) = head(&mut stream).await else { return };
+            seen.heads.lock().unwrap().push(head);
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello").await;
             let _ = stream.shutdown().await;
         }

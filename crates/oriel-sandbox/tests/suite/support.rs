@@ -218,3 +218,12 @@ pub(crate) const fn bytes(amount: u64) -> ByteSize {
 pub(crate) const fn ms(amount: u64) -> TimeSpan {
     TimeSpan(Duration::from_millis(amount))
 }
+
+/// The head of a request; nothing when the client goes away.
+pub(crate) async fn head(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> Option<String> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(tokio::io::AsyncReadExt::read_u8(stream).await.ok()?);
+    }
+    Some(String::from_utf8(head).unwrap())
+}
