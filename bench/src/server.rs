@@ -114,6 +114,14 @@ impl Server {
         Self::checked(self.request(reqwest::Method::POST, path).json(body)).await
     }
 
+    pub async fn get(&self, path: &str) -> Result<Value> {
+        Self::checked(self.request(reqwest::Method::GET, path)).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Result<Value> {
+        Self::checked(self.request(reqwest::Method::DELETE, path)).await
+    }
+
     async fn checked(request: reqwest::RequestBuilder) -> Result<Value> {
         let response = request.send().await?;
         let status = response.status();

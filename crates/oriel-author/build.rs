@@ -30,6 +30,7 @@ fn main() {
         ("TEMPLATE_RUST", here.join("templates/rust")),
         ("TEMPLATE_PYTHON", here.join("templates/python")),
         ("TEMPLATE_JAVASCRIPT", here.join("templates/javascript")),
+        ("TEMPLATE_KINDS", here.join("templates/kinds")),
     ] {
         println!("cargo::rerun-if-changed={}", folder.display());
         // A template keeps everything; a kit only what builds need.

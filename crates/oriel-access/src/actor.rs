@@ -3,6 +3,7 @@
 use oriel_model::Timestamp;
 use oriel_model::access::Principal;
 use oriel_model::id::AuditId;
+use oriel_model::member::Member;
 use oriel_store::NewAudit;
 use serde_json::Value;
 
@@ -11,6 +12,8 @@ use serde_json::Value;
 pub enum Actor<'a> {
     /// Somebody with a key.
     Principal(&'a Principal),
+    /// A member who signs in, and is no principal before that.
+    Member(&'a Member),
     /// The platform itself: a watched directory, maintenance.
     System,
     /// An extension, by a host call.
@@ -22,7 +25,8 @@ impl Actor<'_> {
     #[must_use]
     pub fn did(&self, at: Timestamp, action: &str, subject: impl Into<String>, details: Value) -> NewAudit {
         let actor = match self {
-            Self::Principal(principal) => principal.key.to_string(),
+            Self::Principal(principal) => principal.id.to_string(),
+            Self::Member(member) => member.id.to_string(),
             Self::System => "system".to_owned(),
             Self::Extension(name) => format!("extension:{name}"),
         };

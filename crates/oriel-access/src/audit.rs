@@ -1,7 +1,7 @@
 //! Reading and proving the audit chain.
 
 use oriel_model::access::{Principal, Scope};
-use oriel_model::audit::AuditEntry;
+use oriel_model::audit::{AuditEntry, ChainCheck};
 use oriel_model::id::TenantId;
 use oriel_model::page::{Page, PageRequest};
 use oriel_store::NewAudit;
@@ -38,26 +38,33 @@ impl Access {
     pub async fn verify_audit(&self, principal: &Principal) -> Result<ChainVerdict, AccessError> {
         Self::require(principal, Scope::AccessRead)?;
         let tenant = principal.tenant;
-        let mut previous = AuditEntry::root(tenant);
-        let mut entries = 0;
+        let mut chain = ChainCheck::new(tenant);
         loop {
-            let chunk = self.shared.audit.scan(tenant, entries + 1, STRIDE).await?;
-            let Some(last) = chunk.last() else {
-                return Ok(ChainVerdict { entries, broken: None });
-            };
-            let end = last.hash;
+            let chunk = self.shared.audit.scan(tenant, chain.entries() + 1, STRIDE).await?;
+            if chunk.is_empty() {
+                return Ok(ChainVerdict {
+                    entries: chain.entries(),
+                    broken: None,
+                });
+            }
             for entry in &chunk {
-                if let Some(reason) = fault(entry, tenant, entries + 1, &previous) {
+                if let Err(reason) = chain.follow(entry) {
                     return Ok(ChainVerdict {
-                        entries,
-                        broken: Some((entries + 1, reason.to_owned())),
+                        entries: chain.entries(),
+                        broken: Some((chain.entries() + 1, reason.to_owned())),
                     });
                 }
-                entries += 1;
-                previous = entry.hash;
             }
-            previous = end;
         }
+    }
+
+    /// A stretch of the tenant's log, oldest first, from `sequence` on; empty at its end. Refusals that wait are written before.
+    ///
+    /// # Errors
+    /// When the principal may not, or the store fails.
+    pub async fn audit_from(&self, principal: &Principal, sequence: u64) -> Result<Vec<AuditEntry>, AccessError> {
+        Self::require(principal, Scope::AccessRead)?;
+        Ok(self.shared.audit.scan(principal.tenant, sequence, STRIDE).await?)
     }
 
     /// Appends an entry that belongs to no other change (a refusal, for example).
@@ -68,14 +75,4 @@ impl Access {
         self.shared.audit.append(tenant, entry).await?;
         Ok(())
     }
-}
-
-fn fault(entry: &AuditEntry, tenant: TenantId, sequence: u64, previous: &oriel_model::Digest) -> Option<&'static str> {
-    if entry.sequence != sequence {
-        return Some("an entry is missing here");
-    }
-    if entry.previous != *previous {
-        return Some("the entry does not follow the one before it");
-    }
-    (entry.hash != entry.compute_hash(tenant)).then_some("the entry was altered")
 }

@@ -4,6 +4,9 @@ use oriel_model::access::{Role, Scope};
 use oriel_model::{Coded, ErrorCode};
 use oriel_store::StoreError;
 
+use crate::gate::RateState;
+use crate::policy::PolicyProblem;
+
 /// An error of the access service.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -50,6 +53,93 @@ pub enum AccessError {
         /// The name.
         name: String,
     },
+    /// The text is no policy that makes sense.
+    #[error("the policy is not valid: {}", problems.first().map_or("", |problem| &problem.message))]
+    PolicyInvalid {
+        /// Where and why.
+        problems: Vec<PolicyProblem>,
+    },
+    /// No policy with this id in the tenant.
+    #[error("there is no policy `{id}` in this tenant")]
+    PolicyNotFound {
+        /// The id as it came.
+        id: String,
+    },
+    /// No member with this id in the tenant.
+    #[error("there is no member `{id}` in this tenant")]
+    MemberNotFound {
+        /// The id as it came.
+        id: String,
+    },
+    /// A member with this name is there.
+    #[error("a member named `{name}` exists")]
+    MemberExists {
+        /// The name.
+        name: String,
+    },
+    /// Somebody else changed it first.
+    #[error("somebody else changed it first; read it again")]
+    Changed,
+    /// A quota of the tenant is used up.
+    #[error("the quota of {limit} {what} is used up")]
+    Quota {
+        /// Of what.
+        what: &'static str,
+        /// How many there may be.
+        limit: u64,
+    },
+    /// More requests in a time than allowed.
+    #[error("the {} may make {} requests a second", state.name, state.limit.requests_per_second)]
+    TooOften {
+        /// Which limit, and how long to wait.
+        state: RateState,
+    },
+    /// More requests at once than allowed.
+    #[error("the {name} may have {most} requests worked on at once")]
+    TooMany {
+        /// `tenant` or `key`.
+        name: &'static str,
+        /// How many.
+        most: u32,
+    },
+    /// No tenant of this name.
+    #[error("there is no tenant `{name}`")]
+    TenantNotFound {
+        /// The name as it came.
+        name: String,
+    },
+    /// The cookie's session is over, or never was.
+    #[error("the session has ended; sign in again")]
+    SessionEnded,
+    /// No session with this id in the tenant.
+    #[error("there is no session `{id}` in this tenant")]
+    SessionNotFound {
+        /// The id as it came.
+        id: String,
+    },
+    /// The server has no issuer.
+    #[error("this server has no OpenID Connect issuer")]
+    SignInUnavailable,
+    /// The answer of the issuer, or of the browser, cannot be used.
+    #[error("signing in failed: {reason}")]
+    SignInFailed {
+        /// Why.
+        reason: String,
+    },
+    /// Known to the issuer and to nobody here.
+    #[error("{who} is no member of the tenant `{tenant}`")]
+    SignInRefused {
+        /// Who.
+        who: String,
+        /// Of which tenant.
+        tenant: String,
+    },
+    /// The issuer failed.
+    #[error("the issuer does not answer as it should: {reason}")]
+    IssuerUnavailable {
+        /// How.
+        reason: String,
+    },
     /// Storage failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -66,7 +156,28 @@ impl Coded for AccessError {
             Self::KeyNotFound { .. } => ErrorCode::KeyNotFound,
             Self::LastOwner => ErrorCode::LastOwner,
             Self::TenantExists { .. } => ErrorCode::TenantExists,
+            Self::PolicyInvalid { .. } => ErrorCode::PolicyInvalid,
+            Self::PolicyNotFound { .. } => ErrorCode::PolicyNotFound,
+            Self::MemberNotFound { .. } => ErrorCode::MemberNotFound,
+            Self::MemberExists { .. } => ErrorCode::MemberExists,
+            Self::TooOften { .. } | Self::TooMany { .. } => ErrorCode::RateLimited,
+            Self::TenantNotFound { .. } => ErrorCode::TenantNotFound,
+            Self::SessionEnded => ErrorCode::SessionEnded,
+            Self::SessionNotFound { .. } => ErrorCode::SessionNotFound,
+            Self::SignInUnavailable => ErrorCode::SignInUnavailable,
+            Self::SignInFailed { .. } => ErrorCode::SignInFailed,
+            Self::SignInRefused { .. } => ErrorCode::SignInRefused,
+            Self::IssuerUnavailable { .. } => ErrorCode::IssuerUnavailable,
+            Self::Changed => ErrorCode::PreconditionFailed,
+            Self::Quota { .. } => ErrorCode::QuotaExceeded,
             Self::Store(error) => error.code(),
+        }
+    }
+
+    fn places(&self) -> Option<serde_json::Value> {
+        match self {
+            Self::PolicyInvalid { problems } => serde_json::to_value(problems).ok(),
+            _ => None,
         }
     }
 }

@@ -1,12 +1,17 @@
 //! Making, listing and revoking API keys.
 
+use std::time::Duration;
+
 use oriel_model::Timestamp;
-use oriel_model::access::{ApiKey, Principal, Role, Scope};
-use oriel_model::id::{KeyId, TenantId};
+use oriel_model::access::{ApiKey, Principal, PrincipalId, Role, Scope};
+use oriel_model::id::{KeyId, ServiceAccountId, TenantId};
+use oriel_model::member::MemberKind;
 use oriel_model::page::{Page, PageRequest};
+use oriel_model::quota::RateLimit;
 use oriel_store::{NewAudit, StoreError, StoredKey};
 use serde_json::json;
 
+use crate::quotas::Counted;
 use crate::token::Token;
 use crate::{Access, AccessError, Actor};
 
@@ -21,6 +26,10 @@ pub struct NewKey {
     pub scopes: Vec<Scope>,
     /// When it ends, if it does.
     pub expires_at: Option<Timestamp>,
+    /// The service account that shall own it, by id or name.
+    pub service_account: Option<String>,
+    /// How often it may ask, below what its tenant may.
+    pub rate_limit: Option<RateLimit>,
 }
 
 /// A new key with its secret, which is never shown again.
@@ -53,10 +62,35 @@ impl Access {
                 reason: "a key that is narrowed to scopes can only make keys within them".to_owned(),
             });
         }
+        self.require_room(principal.tenant, Counted::Keys).await?;
+        let new = NewKey {
+            service_account: self.owner_of(principal, &new).await?,
+            ..new
+        };
         let id = KeyId::new(now);
-        let details = json!({ "name": new.name, "role": new.role, "scopes": new.scopes, "expiresAt": new.expires_at });
+        let details = json!({ "name": new.name, "serviceAccount": new.service_account, "rateLimit": new.rate_limit, "role": new.role, "scopes": new.scopes, "expiresAt": new.expires_at });
         let audit = Actor::Principal(principal).did(now, "key.create", id.to_string(), details);
         self.store_key(principal.tenant, id, new, now, audit).await
+    }
+
+    /// The id of the service account that shall own the key; it must be at least of the key's role.
+    async fn owner_of(&self, principal: &Principal, new: &NewKey) -> Result<Option<String>, AccessError> {
+        let Some(account) = &new.service_account else { return Ok(None) };
+        let member = self.find_member(principal.tenant, account).await?;
+        if member.kind != MemberKind::ServiceAccount {
+            return Err(AccessError::Invalid {
+                reason: "`serviceAccount` names a user; people sign in, and have no keys".to_owned(),
+            });
+        }
+        if new.role > member.role {
+            return Err(AccessError::Invalid {
+                reason: format!(
+                    "the service account is of role {}, so its keys cannot be of role {}",
+                    member.role, new.role
+                ),
+            });
+        }
+        Ok(Some(member.id.to_string()))
     }
 
     pub(crate) async fn store_key(
@@ -85,8 +119,11 @@ impl Access {
             name: new.name,
             role: new.role,
             scopes: new.scopes,
+            service_account: new.service_account.as_deref().and_then(|id| id.parse().ok()),
+            rate_limit: new.rate_limit,
             created_at: now,
             expires_at: new.expires_at,
+            last_used_at: None,
             revoked_at: None,
         };
         self.shared
@@ -103,6 +140,20 @@ impl Access {
         Ok(key)
     }
 
+    /// Notes that a key was used, once an hour at most and behind the request's back.
+    pub(crate) fn used(&self, tenant: TenantId, key: &ApiKey, now: Timestamp) {
+        const HOUR: Duration = Duration::from_secs(3_600);
+        if key.last_used_at.is_some_and(|at| now.since(at) < HOUR && at <= now) {
+            return;
+        }
+        let (keys, id) = (self.shared.keys.clone(), key.id);
+        tokio::spawn(async move {
+            if let Err(error) = keys.used(tenant, id, now).await {
+                tracing::debug!(%error, "the use of a key was not noted");
+            }
+        });
+    }
+
     /// The tenant's keys, newest first.
     ///
     /// # Errors
@@ -110,6 +161,55 @@ impl Access {
     pub async fn list_keys(&self, principal: &Principal, page: PageRequest) -> Result<Page<ApiKey>, AccessError> {
         Self::require(principal, Scope::AccessRead)?;
         Ok(self.shared.keys.list(principal.tenant, page).await?)
+    }
+
+    /// A key or member of the principal's tenant as it would act itself. A service account acts by a key of its own role.
+    pub(crate) async fn as_principal(&self, principal: &Principal, id: PrincipalId) -> Result<Principal, AccessError> {
+        let unknown = || match id {
+            PrincipalId::Key(_) => AccessError::KeyNotFound { id: id.to_string() },
+            _ => AccessError::MemberNotFound { id: id.to_string() },
+        };
+        let tenant = principal.tenant;
+        let (name, role, scopes, service_account) = match id {
+            PrincipalId::Key(key) => {
+                let stored = self.shared.keys.find(key).await?.filter(|stored| stored.tenant == tenant);
+                let key = stored.ok_or_else(unknown)?.key;
+                let role = self
+                    .effective_role(tenant, key.role, key.service_account)
+                    .await?
+                    .ok_or_else(unknown)?;
+                (key.name, role, key.scopes, key.service_account)
+            }
+            PrincipalId::User(_) | PrincipalId::ServiceAccount(_) => {
+                let member = self.shared.store.members.get(tenant, id).await?.ok_or_else(unknown)?;
+                let account = match id {
+                    PrincipalId::ServiceAccount(account) => Some(account),
+                    _ => None,
+                };
+                (member.name, member.role, Vec::new(), account)
+            }
+        };
+        Ok(Principal {
+            id,
+            name,
+            role,
+            scopes,
+            service_account,
+            mfa: false,
+            ..principal.clone()
+        })
+    }
+
+    /// What a key may do at most, if its service account is still there.
+    pub(crate) async fn effective_role(
+        &self,
+        tenant: TenantId,
+        role: Role,
+        account: Option<ServiceAccountId>,
+    ) -> Result<Option<Role>, AccessError> {
+        let Some(account) = account else { return Ok(Some(role)) };
+        let account = self.shared.store.members.get(tenant, PrincipalId::ServiceAccount(account)).await?;
+        Ok(account.map(|account| account.role.min(role)))
     }
 
     /// Revokes a key of the principal's tenant; revoking it again answers the same.
@@ -153,6 +253,9 @@ fn validate(new: &NewKey, now: Timestamp) -> Result<(), AccessError> {
     }
     if new.expires_at.is_some_and(|end| end <= now) {
         return invalid("`expiresAt` must lie in the future");
+    }
+    if new.rate_limit.is_some_and(|rate| !rate.is_valid()) {
+        return invalid("`requestsPerSecond` and `burst` must be from 1 to 1000000");
     }
     if let Some(scope) = new.scopes.iter().find(|scope| Role::needed_for(**scope) > new.role) {
         return Err(AccessError::Invalid {

@@ -33,6 +33,12 @@ pub struct CreatedTenant {
 }
 
 impl Access {
+    /// Whether this principal manages the platform: an owner of the tenant `default`. What concerns all tenants is shown to no other.
+    #[must_use]
+    pub fn manages_platform(principal: &Principal) -> bool {
+        require_platform_owner(principal).is_ok()
+    }
+
     /// Makes sure that the tenant `default` exists and has an owner key: `operator_key` when the operator brings
     /// one, else a new one on the first start. Safe with several nodes at once.
     ///
@@ -54,6 +60,8 @@ impl Access {
             role: Role::Owner,
             scopes: Vec::new(),
             expires_at: None,
+            service_account: None,
+            rate_limit: None,
         };
         let audit = |id: KeyId| Actor::System.did(now, "key.create", id.to_string(), json!({ "name": owner.name, "role": owner.role }));
         let created = match operator_key {
@@ -129,6 +137,8 @@ impl Access {
             role: Role::Owner,
             scopes: Vec::new(),
             expires_at: None,
+            service_account: None,
+            rate_limit: None,
         };
         let id = KeyId::new(now);
         let audit = actor.did(now, "key.create", id.to_string(), json!({ "name": owner.name, "role": owner.role }));
@@ -162,7 +172,7 @@ impl Access {
     }
 }
 
-fn require_platform_owner(principal: &Principal) -> Result<(), AccessError> {
+pub(crate) fn require_platform_owner(principal: &Principal) -> Result<(), AccessError> {
     Access::require(principal, Scope::TenantsWrite)?;
     if principal.tenant_name.as_str() == DEFAULT {
         return Ok(());

@@ -1,6 +1,10 @@
 //! Behaviour of keys, tenants and the audit chain.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod suite {
+    mod governance;
+}
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +34,8 @@ fn key(role: Role, scopes: &[Scope]) -> NewKey {
         role,
         scopes: scopes.to_vec(),
         expires_at: None,
+        service_account: None,
+        rate_limit: None,
     }
 }
 
@@ -54,7 +60,7 @@ async fn the_first_start_makes_one_owner_key_and_later_ones_none() {
 async fn only_the_very_secret_opens_the_door() {
     let World { access, owner, .. } = world().await;
     let created = access.create_key(&owner, key(Role::Viewer, &[])).await.unwrap();
-    assert_eq!(access.authenticate(&created.secret).await.unwrap().key, created.key.id);
+    assert_eq!(access.authenticate(&created.secret).await.unwrap().id, created.key.id.into());
     let mut wrong = created.secret.clone();
     let last = wrong.pop().unwrap();
     wrong.push(if last == 'A' { 'B' } else { 'A' });
@@ -105,7 +111,7 @@ async fn nobody_makes_a_key_above_or_beyond_its_own() {
     let admin = access.authenticate(&admin.secret).await.unwrap();
     let forbidden = |error: AccessError| assert_eq!(error.code(), ErrorCode::Forbidden, "{error}");
     forbidden(access.create_key(&admin, key(Role::Owner, &[])).await.unwrap_err());
-    forbidden(access.revoke_key(&admin, &owner.key.to_string()).await.unwrap_err());
+    forbidden(access.revoke_key(&admin, &owner.id.to_string()).await.unwrap_err());
     let narrow = access.create_key(&owner, key(Role::Admin, &[Scope::AccessWrite])).await.unwrap();
     let narrow = access.authenticate(&narrow.secret).await.unwrap();
     forbidden(access.create_key(&narrow, key(Role::Admin, &[])).await.unwrap_err());
@@ -145,7 +151,7 @@ async fn nobody_makes_a_key_above_or_beyond_its_own() {
             .unwrap_err(),
     );
     assert_eq!(
-        access.revoke_key(&owner, &owner.key.to_string()).await.unwrap_err().code(),
+        access.revoke_key(&owner, &owner.id.to_string()).await.unwrap_err().code(),
         ErrorCode::LastOwner
     );
 }
@@ -176,7 +182,7 @@ async fn tenants_are_walls() {
         ErrorCode::Forbidden
     );
     assert_eq!(
-        access.revoke_key(&theirs, &owner.key.to_string()).await.unwrap_err().code(),
+        access.revoke_key(&theirs, &owner.id.to_string()).await.unwrap_err().code(),
         ErrorCode::KeyNotFound
     );
     assert_eq!(access.list_keys(&theirs, PageRequest::first()).await.unwrap().items.len(), 1);
@@ -193,6 +199,6 @@ async fn the_audit_chain_tells_of_every_change_and_verifies() {
     assert_eq!((verdict.entries, verdict.broken), (7, None));
     let log = access.audit_log(&owner, PageRequest { limit: 3, cursor: None }).await.unwrap();
     assert_eq!(log.items[0].action, "key.create");
-    assert_eq!(log.items[0].actor, owner.key.to_string());
+    assert_eq!(log.items[0].actor, owner.id.to_string());
     assert!(log.next_cursor.is_some());
 }

@@ -6,6 +6,7 @@ mod python;
 mod rust;
 mod stubs;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant};
 use std::{fmt, fs};
 
 use oriel_model::Digest;
+use oriel_model::contribution::ContributionKind;
 use oriel_model::manifest::{Engine, Language};
 use oriel_sandbox::{Sandbox, Shape};
 
@@ -200,6 +202,22 @@ impl Job<'_> {
 
     fn engine(&self) -> Engine {
         self.project.build.engine
+    }
+
+    /// What the manifest declares, for kits that look whether the source has it: `{"program":["classify"]}`, which is JSON, JavaScript
+    /// and Python.
+    fn declared(&self) -> String {
+        let manifest = &self.project.manifest;
+        let mut names = BTreeMap::<_, Vec<_>>::new();
+        for contribution in manifest.contributions() {
+            if contribution.kind != ContributionKind::Route {
+                names
+                    .entry(contribution.kind.as_str())
+                    .or_default()
+                    .push(contribution.name.to_string());
+            }
+        }
+        serde_json::to_string(&names).expect("names are JSON")
     }
 
     /// The author's own command; it must leave the component where the manifest says.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use oriel_model::contribution::ContributionKind;
 use oriel_sandbox::{Sandbox, Shape};
 
 use crate::build::shape;
@@ -82,19 +83,26 @@ pub fn check(dir: &Path) -> Result<CheckReport> {
             "write one: it is shown to whoever installs the extension",
         );
     }
-    for program in &project.manifest.programs {
-        if program.description.is_empty() {
+    for contribution in project.manifest.contributions() {
+        let kind = contribution.kind.as_str().replace('-', " ");
+        let name = &contribution.name;
+        if contribution.description.is_empty() {
             find(
                 Severity::Warning,
-                format!("program `{}` has no description", program.name),
+                format!("{kind} `{name}` has no description"),
                 "add `description` to it in extension.toml",
             );
         }
-        if program.input_schema.is_none() {
+        let taken = match contribution.kind {
+            ContributionKind::Program => Some("bad input is then refused before the program runs"),
+            ContributionKind::Hook => Some("whoever binds the handler then sees which payloads it takes"),
+            _ => None,
+        };
+        if let (Some(why), None) = (taken, &contribution.input_schema) {
             find(
                 Severity::Warning,
-                format!("program `{}` has no input schema", program.name),
-                "add `input_schema`: bad input is then refused before the program runs",
+                format!("{kind} `{name}` has no input schema"),
+                &format!("add `input_schema`: {why}"),
             );
         }
     }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use oriel_model::contribution::ContributionKind;
 use oriel_model::manifest::{HOST_API, Manifest};
 
 use crate::embedded::WIT;
@@ -23,17 +24,23 @@ pub fn world(manifest: &Manifest, randomness: bool) -> String {
     let mut line = |word: &str, interface: &str| {
         writeln!(text, "  {word} oriel:extension/{interface}@{HOST_API};").expect("writing to text");
     };
-    for interface in ["context", "log", "config"] {
+    for interface in ["context", "log", "config", "metrics"] {
         line("import", interface);
     }
-    if manifest.permissions.key_value {
-        line("import", "key-value");
+    for (interface, wanted) in [
+        ("key-value", manifest.permissions.key_value),
+        ("call", !manifest.permissions.call.is_empty()),
+        ("secrets", !manifest.permissions.secrets.is_empty()),
+    ] {
+        if wanted {
+            line("import", interface);
+        }
     }
     if manifest.lifecycle {
         line("export", "lifecycle");
     }
-    if !manifest.programs.is_empty() {
-        line("export", "program");
+    for kind in exported(manifest) {
+        line("export", kind.as_str());
     }
     if needs_network(manifest) {
         writeln!(text, "  import wasi:http/outgoing-handler@{WASI};").expect("writing to text");
@@ -43,6 +50,13 @@ pub fn world(manifest: &Manifest, randomness: bool) -> String {
     }
     text.push_str("}\n");
     text
+}
+
+/// The kinds of contribution that the manifest declares and that have an interface of the guest API, which is named like the kind.
+/// Routes have none: they are `wasi:http/incoming-handler`.
+pub(crate) fn exported(manifest: &Manifest) -> impl Iterator<Item = ContributionKind> {
+    let kinds = ContributionKind::ALL.into_iter().filter(|kind| *kind != ContributionKind::Route);
+    kinds.filter(|kind| manifest.has(*kind))
 }
 
 /// Whether the manifest asks for outbound HTTP.

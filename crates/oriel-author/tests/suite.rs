@@ -4,6 +4,7 @@ mod suite {
     mod book;
     mod host;
     mod javascript;
+    mod points;
     mod probe;
     mod python;
     mod rust;

@@ -4,8 +4,9 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    audit, build, call, check, completions, configure, dev, disable, doctor, enable, executions, install, key, list, logs, new, pack,
-    profile, reference, rollback, serve, show, task, tenant, test, uninstall, upgrade, version,
+    access, audit, binding, budget, build, call, canary, check, completions, configure, contributions, dev, disable, doctor, enable,
+    executions, health, hook, install, key, list, logs, member, new, pack, policy, profile, reference, release, rollback, secret, serve,
+    session, show, task, tenant, test, uninstall, upgrade, usage, validate, version,
 };
 use crate::settings::Flags;
 use crate::ui::ColourChoice;
@@ -103,20 +104,46 @@ pub(crate) enum Command {
     Disable(disable::DisableArgs),
     /// Read or change an extension's configuration
     Configure(configure::ConfigureArgs),
+    /// Set or remove the secrets that an extension sends to others
+    #[command(subcommand)]
+    Secret(secret::SecretCommand),
     /// Move an extension to another release
     Upgrade(upgrade::UpgradeArgs),
     /// Return to the release that ran before
     Rollback(rollback::RollbackArgs),
+    /// Try a release out beside the running one
+    #[command(subcommand)]
+    Canary(canary::CanaryCommand),
     /// Remove an extension and what it stored
     Uninstall(uninstall::UninstallArgs),
     /// Read what an extension logged
     Logs(logs::LogsArgs),
+    /// Show how extensions do, and why
+    Health(health::HealthArgs),
+    /// Let an extension out of quarantine
+    Release(release::ReleaseArgs),
+    /// Show or set what an extension may use over a while
+    #[command(subcommand)]
+    Budget(budget::BudgetCommand),
+    /// Show what extensions took, and what it costs
+    Usage(usage::UsageArgs),
 
     /// Call one program of an extension
     Call(call::CallArgs),
     /// Manage and call tasks
     #[command(subcommand)]
     Task(task::TaskCommand),
+    /// Declare hooks and fire them
+    #[command(subcommand)]
+    Hook(hook::HookCommand),
+    /// Attach contributions to tasks, hooks and events
+    #[command(subcommand)]
+    Binding(binding::BindingCommand),
+    /// List everything that extensions contribute
+    Contributions(contributions::ContributionsArgs),
+    /// Judge outputs against what was expected of them
+    #[command(subcommand)]
+    Validate(validate::ValidateCommand),
     /// Look at the records of calls
     #[command(subcommand)]
     Executions(executions::ExecutionsCommand),
@@ -127,8 +154,20 @@ pub(crate) enum Command {
     /// Manage tenants
     #[command(subcommand)]
     Tenant(tenant::TenantCommand),
-    /// Read the audit log, or verify its chain
+    /// Read the audit log, verify its chain, export it, or report who may do what
     Audit(audit::AuditArgs),
+    /// Manage users and service accounts
+    #[command(subcommand)]
+    Member(member::MemberCommand),
+    /// Look at who is signed in
+    #[command(subcommand)]
+    Session(session::SessionCommand),
+    /// Manage what the tenant adds to the rules of roles
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
+    /// Ask who may do what, and why
+    #[command(subcommand)]
+    Access(access::AccessCommand),
 
     /// Manage profiles of servers and keys
     #[command(subcommand)]

@@ -20,8 +20,8 @@ use crate::context::Context;
 use crate::error::{Failure, Result};
 use crate::project;
 use crate::signals::Signals;
-use crate::ui::{Paint, Ui};
-use crate::view::{Extension, parts, text};
+use crate::ui::{Paint, Ui, clean};
+use crate::view::{Extension, by_kind, parts};
 
 /// Watches `dir` until it is asked to stop, which is how a session ends: no failure. On a server of its own when nobody
 /// chose one: that one lives in a temporary directory and ends with the session.
@@ -143,20 +143,24 @@ impl Session<'_> {
             source,
             granted: asked,
         });
-        self.say(&name, &version, &text(&reply, "state"), report.took, begun.elapsed())?;
+        let live: Extension = parts(&reply);
+        self.say(&name, &version, &live, report.took, begun.elapsed())?;
         if self.tail.is_none() {
             self.tail = Some(Tail::start(self.ui.clone(), self.client.clone(), name, self.level));
         }
         Ok(())
     }
 
-    fn say(&self, name: &str, version: &Version, state: &str, build: Duration, reload: Duration) -> Result<()> {
+    fn say(&self, name: &str, version: &Version, live: &Extension, build: Duration, reload: Duration) -> Result<()> {
         if self.ui.json() {
+            let contributions = live.contributions.iter();
+            let contributions: Vec<_> = contributions.map(|it| json!({ "kind": it.kind, "name": it.name })).collect();
             return self.ui.json_line(&json!({
                 "event": "live",
                 "extension": name,
                 "version": version,
-                "state": state,
+                "state": live.state,
+                "contributions": contributions,
                 "server": shown(self.client.server()),
                 "buildMs": build.as_millis() as u64,
                 "reloadMs": reload.as_millis() as u64,
@@ -168,7 +172,9 @@ impl Session<'_> {
             .paint(Paint::Faint, &format!("built in {build:.2} s, reloaded in {reload:.2} s"));
         self.ui
             .line(&format!("{}  {name} {version}  {times}", self.ui.paint(Paint::Good, "live")))?;
-        if state == "disabled" {
+        let contributes = clean(&by_kind(&live.contributions)).into_owned();
+        self.ui.line(&format!("      {}", self.ui.paint(Paint::Faint, &contributes)))?;
+        if live.state == "disabled" {
             self.ui.note(&format!(
                 "it is disabled: it may need a configuration; see `oriel configure {name} --help`"
             ));

@@ -43,6 +43,22 @@ pub(crate) struct Contribution {
     pub(crate) description: String,
 }
 
+/// Contributions in one line, kind by kind: `programs classify, touch; hooks add-tax`.
+pub(crate) fn by_kind(contributions: &[Contribution]) -> String {
+    let mut kinds: Vec<(&str, Vec<&str>)> = Vec::new();
+    for contribution in contributions {
+        match kinds.iter_mut().find(|(kind, _)| *kind == contribution.kind) {
+            Some((_, names)) => names.push(&contribution.name),
+            None => kinds.push((&contribution.kind, vec![&contribution.name])),
+        }
+    }
+    let lines = kinds.iter().map(|(kind, names)| {
+        let plural = if names.len() == 1 { "" } else { "s" };
+        format!("{}{plural} {}", kind.replace('-', " "), names.join(", "))
+    });
+    lines.collect::<Vec<_>>().join("; ")
+}
+
 /// A task.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

@@ -12,12 +12,14 @@ mod suite {
     mod disk_full;
     mod examples;
     mod help;
+    mod kinds;
     mod logs;
     mod neighbours;
     mod network;
     mod postgres;
     pub(crate) mod process;
     mod prompt;
+    mod secret;
     mod serve;
     mod start;
     pub(crate) mod support;

@@ -1,21 +1,24 @@
 //! A release that answers calls.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use oriel_model::installation::{Installation, Release};
 use oriel_model::limits::{Limits, LimitsRequest};
 use oriel_model::manifest::ProgramManifest;
 use oriel_model::name::{ContributionName, TenantName};
+use oriel_model::schema::Schema;
 use oriel_model::{Digest, ErrorCode, Timestamp};
-use oriel_sandbox::{ComponentSource, HostServices, Pool, PoolSpec, SourceError};
+use oriel_sandbox::{ComponentSource, Gate, HostServices, Pool, PoolSpec, SourceError};
 use oriel_store::{Blobs, StoreError};
 use serde_json::Value;
 
+use crate::canary::{self, Aside, Trial};
 use crate::code::Lookups;
-use crate::{ExtensionError, Shared, config, guest_store};
+use crate::health::Health;
+use crate::{ExtensionError, Shared, config, guest_calls, guest_store, secrets};
 
 /// One release of one installation with its pool of instances. Whoever holds it may finish on it, also after
 /// the installation has moved on.
@@ -23,7 +26,10 @@ pub struct Active {
     pub(crate) installation: Installation,
     pub(crate) limits: Limits,
     pool: Pool,
+    /// Which pool it is: a change that leaves a release as it is keeps its instances.
+    mark: Arc<()>,
     programs: HashMap<ContributionName, Arc<Program>>,
+    trial: Option<Trial>,
     looked_at: AtomicI64,
 }
 
@@ -32,6 +38,19 @@ pub struct Active {
 pub struct Program {
     /// What the manifest says of it.
     pub manifest: ProgramManifest,
+    /// Its schemas, compiled when another extension first calls it.
+    pub(crate) input: OnceLock<Schema>,
+    pub(crate) output: OnceLock<Schema>,
+}
+
+impl Program {
+    const fn new(manifest: ProgramManifest) -> Self {
+        Self {
+            manifest,
+            input: OnceLock::new(),
+            output: OnceLock::new(),
+        }
+    }
 }
 
 impl std::fmt::Debug for Active {
@@ -43,22 +62,93 @@ impl std::fmt::Debug for Active {
 }
 
 impl Active {
-    pub(crate) fn new(shared: &Shared, installation: Installation, tenant_name: &TenantName) -> Result<Self, ExtensionError> {
+    pub(crate) fn new(
+        shared: &Shared,
+        installation: Installation,
+        tenant_name: &TenantName,
+        health: Option<Arc<Health>>,
+        before: Option<&Self>,
+    ) -> Result<Self, ExtensionError> {
         let config = config::open(&shared.sealer, &installation)?;
+        let beside = installation.canary.as_ref().zip(canary::view(&installation)).map(|(canary, view)| {
+            let gate = health.clone().map(|health| Arc::new(Aside(health)) as Arc<dyn Gate>);
+            let before = before.and_then(|before| before.trial.as_ref()).map(Trial::canary);
+            let active = match before.filter(|before| before.is_as(&view)) {
+                Some(before) => before.clone(),
+                None => Arc::new(Self::made(shared, view, tenant_name, &config, gate, None)),
+            };
+            let watch = shared.canaries.watch(&installation, canary, tenant_name);
+            Trial::new(active, canary.share, watch)
+        });
+        let gate = health.map(|health| health as Arc<dyn Gate>);
+        let before = before.filter(|before| before.is_as(&installation));
+        let mut active = Self::made(shared, installation, tenant_name, &config, gate, before);
+        active.trial = beside;
+        Ok(active)
+    }
+
+    /// One release; with the instances of `before`, where that is the same.
+    fn made(
+        shared: &Shared,
+        installation: Installation,
+        tenant_name: &TenantName,
+        config: &Value,
+        gate: Option<Arc<dyn Gate>>,
+        before: Option<&Self>,
+    ) -> Self {
         let limits = limits(&installation.release, &installation.limits, &shared.options.ceiling);
-        let pool = pool(shared, &installation, tenant_name, limits.clone(), &config);
+        let (pool, mark) = match before {
+            Some(before) => (before.pool.clone(), before.mark.clone()),
+            None => {
+                let pool = pool(shared, &installation, tenant_name, limits.clone(), config, gate);
+                (pool, Arc::default())
+            }
+        };
         let programs = installation.release.manifest.programs.iter();
         let programs = programs
-            .map(|program| (program.name.clone(), Arc::new(Program { manifest: program.clone() })))
+            .map(|program| (program.name.clone(), Arc::new(Program::new(program.clone()))))
             .collect();
         let looked_at = AtomicI64::new(shared.clock.now().millis());
-        Ok(Self {
+        Self {
             installation,
             limits,
             pool,
+            mark,
             programs,
+            trial: None,
             looked_at,
-        })
+        }
+    }
+
+    /// Whether instances for `installation` would be just like those that there are.
+    fn is_as(&self, installation: &Installation) -> bool {
+        let this = &self.installation;
+        this.id == installation.id
+            && this.release.package == installation.release.package
+            && this.grant == installation.grant
+            && this.config == installation.config
+            && this.secrets == installation.secrets
+            && this.limits == installation.limits
+    }
+
+    /// The canary that runs beside it, if one does.
+    #[must_use]
+    pub const fn trial(&self) -> Option<&Trial> {
+        self.trial.as_ref()
+    }
+
+    /// The pools that `next` does not go on with.
+    pub(crate) fn left_by(&self, next: Option<&Self>) -> Vec<Pool> {
+        let all = |active: &Self| {
+            let canary = active
+                .trial
+                .as_ref()
+                .map(|trial| (trial.canary().mark.clone(), trial.canary().pool.clone()));
+            std::iter::once((active.mark.clone(), active.pool.clone())).chain(canary)
+        };
+        let kept: Vec<_> = next.into_iter().flat_map(all).collect();
+        let left = all(self).filter(|(mark, _)| !kept.iter().any(|(other, _)| Arc::ptr_eq(mark, other)));
+        left.map(|(_, pool)| pool).collect()
     }
 
     /// The installation as it was when this release became active.
@@ -123,7 +213,14 @@ pub(crate) fn limits(release: &Release, set: &LimitsRequest, ceiling: &Limits) -
 }
 
 /// A pool for this state of an installation; nothing is loaded yet.
-pub(crate) fn pool(shared: &Shared, installation: &Installation, tenant_name: &TenantName, limits: Limits, config: &Value) -> Pool {
+pub(crate) fn pool(
+    shared: &Shared,
+    installation: &Installation,
+    tenant_name: &TenantName,
+    limits: Limits,
+    config: &Value,
+    gate: Option<Arc<dyn Gate>>,
+) -> Pool {
     let release = &installation.release;
     let key_value = guest_store::GuestKeyValue::new(shared, installation.tenant, installation.name.clone(), &limits);
     shared.sandbox.pool(PoolSpec {
@@ -143,12 +240,22 @@ pub(crate) fn pool(shared: &Shared, installation: &Installation, tenant_name: &T
         reuse: release.manifest.reuse,
         lifecycle: release.manifest.lifecycle,
         config: config.to_string().into(),
-        services: HostServices {
-            key_value: Arc::new(key_value),
-            log: Arc::new(shared.logs.sink(installation.tenant, installation.name.clone())),
-            refusals: Arc::new(shared.refusals.clone()),
-        },
+        services: services(shared, installation, tenant_name, key_value),
+        gate,
     })
+}
+
+/// Where its guests' host calls end.
+fn services(shared: &Shared, installation: &Installation, tenant_name: &TenantName, key_value: guest_store::GuestKeyValue) -> HostServices {
+    let Installation { tenant, name, .. } = installation;
+    let log = shared.logs.sink(*tenant, name.clone());
+    let opened = secrets::open(&shared.sealer, installation);
+    HostServices {
+        calls: Arc::new(guest_calls::GuestCalls::new(shared, *tenant, tenant_name)),
+        secrets: Arc::new(secrets::GuestSecrets::new(opened, shared.refusals.clone())),
+        metrics: shared.guest_metrics.of(*tenant, tenant_name, name),
+        ..HostServices::new(Arc::new(key_value), Arc::new(log), Arc::new(shared.refusals.clone()))
+    }
 }
 
 /// The component inside a stored package, for when the native artifact is gone (another machine, another engine).

@@ -9,6 +9,7 @@ use oriel_model::installation::Installation;
 use oriel_model::name::{ExtensionName, TenantName};
 use oriel_store::{NewAudit, StoreError};
 use serde_json::json;
+use tokio::sync::broadcast;
 
 use crate::{ExtensionError, Extensions, active, config};
 
@@ -30,6 +31,21 @@ impl<'a> Change<'a> {
     }
 }
 
+/// A change that was committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed {
+    /// Whose.
+    pub tenant: TenantId,
+    /// The tenant's name.
+    pub tenant_name: TenantName,
+    /// Of which extension.
+    pub extension: ExtensionName,
+    /// The version that runs since.
+    pub version: semver::Version,
+    /// What was done, as in the audit log: `extension.install`, `extension.upgrade`, …
+    pub action: String,
+}
+
 /// Held by whoever changes an installation.
 pub(crate) type Alone = tokio::sync::OwnedMutexGuard<()>;
 
@@ -38,9 +54,20 @@ impl Extensions {
     /// replaces one that works; with `check_config` the extension judges its configuration, too.
     pub(crate) async fn rehearse(&self, next: &Installation, tenant_name: &TenantName, check_config: bool) -> Result<(), ExtensionError> {
         let opened = config::open(&self.shared.sealer, next)?;
+        self.rehearse_opened(next, &opened, tenant_name, check_config).await
+    }
+
+    /// The same with a configuration that is opened already.
+    pub(crate) async fn rehearse_opened(
+        &self,
+        next: &Installation,
+        opened: &serde_json::Value,
+        tenant_name: &TenantName,
+        check_config: bool,
+    ) -> Result<(), ExtensionError> {
         let limits = active::limits(&next.release, &next.limits, &self.shared.options.ceiling);
         let wait = limits.start_timeout.0;
-        let pool = active::pool(&self.shared, next, tenant_name, limits, &opened);
+        let pool = active::pool(&self.shared, next, tenant_name, limits, opened, None);
         let result = async {
             if check_config && next.release.manifest.lifecycle {
                 let problems = pool.check_config(&opened.to_string()).await?;
@@ -72,12 +99,42 @@ impl Extensions {
         expected: u64,
         action: &str,
     ) -> Result<Installation, ExtensionError> {
+        self.commit_because(change, next, expected, action, None).await
+    }
+
+    /// The same with a reason for the audit log.
+    pub(crate) async fn commit_because(
+        &self,
+        change: &Change<'_>,
+        next: Installation,
+        expected: u64,
+        action: &str,
+        reason: Option<&str>,
+    ) -> Result<Installation, ExtensionError> {
+        let notes = reason.map_or_else(|| json!({}), |reason| json!({ "reason": reason }));
+        self.commit_noting(change, next, expected, action, notes).await
+    }
+
+    /// The same with members of an object for the audit log.
+    pub(crate) async fn commit_noting(
+        &self,
+        change: &Change<'_>,
+        next: Installation,
+        expected: u64,
+        action: &str,
+        notes: serde_json::Value,
+    ) -> Result<Installation, ExtensionError> {
         let next = Installation {
             revision: expected + 1,
             updated_at: self.shared.clock.now(),
             ..next
         };
-        let audit = self.audit(change, action, &next);
+        let mut audit = self.audit(change, action, &next);
+        if let serde_json::Value::Object(notes) = notes {
+            for (name, note) in notes {
+                audit.details[name] = note;
+            }
+        }
         match self.shared.stores.installations.update(next.clone(), expected, audit).await {
             Ok(()) => {}
             Err(StoreError::Conflict { .. }) => {
@@ -88,13 +145,31 @@ impl Extensions {
             Err(error) => return Err(error.into()),
         }
         self.put_in_force(change, &next);
+        self.tell(change, &next, action);
         Ok(next)
+    }
+
+    /// Listens to changes of installations that this node commits.
+    #[must_use]
+    pub fn changes(&self) -> broadcast::Receiver<Changed> {
+        self.shared.changes.subscribe()
+    }
+
+    pub(crate) fn tell(&self, change: &Change<'_>, installation: &Installation, action: &str) {
+        // Nobody listens where there is no server.
+        let _ = self.shared.changes.send(Changed {
+            tenant: change.tenant,
+            tenant_name: change.tenant_name.clone(),
+            extension: installation.name.clone(),
+            version: installation.release.manifest.version.clone(),
+            action: action.to_owned(),
+        });
     }
 
     pub(crate) fn put_in_force(&self, change: &Change<'_>, installation: &Installation) {
         let handle = self.handle(change.tenant, change.tenant_name, &installation.name);
         match handle.set(installation.clone()) {
-            Ok(_) | Err(ExtensionError::Disabled { .. } | ExtensionError::ConsentRequired { .. }) => {}
+            Ok(_) | Err(ExtensionError::Disabled { .. } | ExtensionError::ConsentRequired { .. } | ExtensionError::Quarantined { .. }) => {}
             Err(error) => tracing::error!(extension = %installation.name, %error, "a committed change does not take effect"),
         }
     }
@@ -107,6 +182,14 @@ impl Extensions {
             "state": installation.state,
             "grant": installation.grant,
             "pending": installation.pending.as_ref().map(|release| &release.manifest.version),
+            "canary": installation.canary.as_ref().map(|canary| json!({
+                "version": canary.release.manifest.version,
+                "package": canary.release.package,
+                "share": canary.share,
+                "policy": canary.policy,
+            })),
+            "budgets": installation.budgets,
+            "quarantine": installation.quarantine,
             "revision": installation.revision,
         });
         change

@@ -17,7 +17,7 @@ use crate::ExtensionError;
 pub const SECRET_MASK: &str = "********";
 
 /// JSON pointers of the secrets that `schema` declares.
-fn secrets(schema: Option<&Value>) -> Vec<String> {
+pub(crate) fn secrets(schema: Option<&Value>) -> Vec<String> {
     fn walk(schema: &Value, path: &str, found: &mut Vec<String>) {
         let Some(properties) = schema.get("properties").and_then(Value::as_object) else {
             return;
@@ -220,9 +220,14 @@ mod tests {
             },
             grant: Default::default(),
             previous: None,
+            canary: None,
+            last_canary: None,
+            secrets: Default::default(),
             pending: None,
             config,
             limits: Default::default(),
+            budgets: Default::default(),
+            quarantine: None,
             revision: 1,
             created_at: now,
             updated_at: now,

@@ -1,6 +1,9 @@
 //! Why an installation could not be changed or does not answer.
 
 use oriel_access::AccessError;
+use oriel_model::budget::BudgetError;
+use oriel_model::contribution::ContributionKind;
+use oriel_model::id::BindingId;
 use oriel_model::manifest::Diagnostics;
 use oriel_model::schema::SchemaProblem;
 use oriel_model::{Coded, ErrorCode};
@@ -27,6 +30,72 @@ pub enum ExtensionError {
         program: String,
         /// What there is.
         programs: Vec<String>,
+    },
+    /// The extension contributes nothing of this kind and name.
+    #[error("the extension `{extension}` has no {kind} `{name}`; it has {}", listed(.there))]
+    ContributionNotFound {
+        /// The extension.
+        extension: String,
+        /// The kind that was asked for.
+        kind: ContributionKind,
+        /// The name that was asked for.
+        name: String,
+        /// What there is of the kind.
+        there: Vec<String>,
+    },
+    /// No binding with this id in the tenant.
+    #[error("there is no binding `{id}` in this tenant")]
+    BindingNotFound {
+        /// The id as it came, cut to 64 characters.
+        id: String,
+    },
+    /// The contribution is bound to the point with the same configuration.
+    #[error("`{contribution}` is bound to `{point}` with the same configuration already{}", .there.map_or_else(String::new, |id| format!(" ({id})")))]
+    BindingExists {
+        /// The contribution.
+        contribution: String,
+        /// The point.
+        point: String,
+        /// The binding that is there.
+        there: Option<BindingId>,
+    },
+    /// The binding's point or terms make no sense.
+    #[error("{reason}")]
+    BindingInvalid {
+        /// What does not fit.
+        reason: String,
+    },
+    /// The binding's configuration does not fit the contribution.
+    #[error("the configuration does not fit `{contribution}`: {}", first(.problems))]
+    BindingConfig {
+        /// The contribution.
+        contribution: String,
+        /// Where and why.
+        problems: Vec<SchemaProblem>,
+    },
+    /// The binding is declared in the operator's file.
+    #[error("the binding {id} is declared in the server's configuration file")]
+    BindingFromFile {
+        /// The binding.
+        id: BindingId,
+    },
+    /// The `If-Match` names another revision, or somebody else was faster.
+    #[error("the binding {id} was changed by somebody else")]
+    BindingChanged {
+        /// The binding.
+        id: BindingId,
+    },
+    /// The tenant has as many bindings as it may.
+    #[error("the tenant has {most} bindings, and more are not accepted")]
+    BindingTooMany {
+        /// How many.
+        most: usize,
+    },
+    /// The hook to bind to is not declared.
+    #[error("there is no hook `{name}` in this tenant")]
+    HookNotFound {
+        /// Its name.
+        name: String,
     },
     /// It is installed already.
     #[error("the extension `{name}` is already installed in version {version}")]
@@ -72,11 +141,73 @@ pub enum ExtensionError {
         /// The network asked for.
         network: String,
     },
+    /// There is no such secret.
+    #[error("`{name}` has no secret `{secret}`; it has {}", listed(.secrets))]
+    SecretNotFound {
+        /// The extension.
+        name: String,
+        /// What was asked for.
+        secret: String,
+        /// What there is.
+        secrets: Vec<String>,
+    },
+    /// A secret's value cannot be used.
+    #[error("the secret `{secret}` cannot be set: {reason}")]
+    SecretInvalid {
+        /// Which secret.
+        secret: String,
+        /// What is wrong with its value, which is not shown.
+        reason: String,
+    },
     /// It is switched off.
     #[error("the extension `{name}` is disabled")]
     Disabled {
         /// The extension.
         name: String,
+    },
+    /// It kept failing and is no longer called.
+    #[error("the extension `{name}` is in quarantine: {reason}")]
+    Quarantined {
+        /// The extension.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// A budget makes no sense.
+    #[error(transparent)]
+    Budget(#[from] BudgetError),
+    /// No canary runs.
+    #[error("no canary of `{name}` runs")]
+    NoCanary {
+        /// The extension.
+        name: String,
+    },
+    /// A canary runs, and this change would take away what it is compared with.
+    #[error("the canary {version} of `{name}` runs; promote it or roll it back first")]
+    CanaryRunning {
+        /// The extension.
+        name: String,
+        /// The canary's version.
+        version: String,
+    },
+    /// The release cannot be a canary, or its terms are out of range.
+    #[error("{reason}")]
+    CanaryInvalid {
+        /// Why not.
+        reason: String,
+    },
+    /// A canary may not do more than the release that it is compared with.
+    #[error(
+        "{version} of `{name}` asks for more than the grant, which a canary may not have: {}. Grant it with an upgrade          (`oriel upgrade … --grant`), or try out a release that asks for no more",
+        .permissions.join(", ")
+    )]
+    CanaryWider {
+        /// The extension.
+        name: String,
+        /// The release.
+        version: String,
+        /// What it asks for beyond the grant, in words.
+        permissions: Vec<String>,
     },
     /// There is no former release.
     #[error("the extension `{name}` has no former release to roll back to")]
@@ -178,12 +309,29 @@ impl Coded for ExtensionError {
         match self {
             Self::NotFound { .. } => ErrorCode::ExtensionNotFound,
             Self::ProgramNotFound { .. } => ErrorCode::ProgramNotFound,
+            Self::ContributionNotFound { .. } => ErrorCode::ContributionNotFound,
+            Self::BindingNotFound { .. } => ErrorCode::BindingNotFound,
+            Self::BindingExists { .. } => ErrorCode::BindingExists,
+            Self::BindingInvalid { .. } => ErrorCode::BindingInvalid,
+            Self::BindingConfig { .. } => ErrorCode::BindingConfig,
+            Self::BindingFromFile { .. } => ErrorCode::BindingFromFile,
+            Self::BindingChanged { .. } => ErrorCode::PreconditionFailed,
+            Self::BindingTooMany { .. } => ErrorCode::BindingTooMany,
+            Self::HookNotFound { .. } => ErrorCode::HookNotFound,
             Self::Exists { .. } => ErrorCode::ExtensionExists,
             Self::OtherExtension { .. } | Self::ConsentInvalid { .. } => ErrorCode::RequestInvalid,
             Self::VersionExists { .. } => ErrorCode::VersionExists,
             Self::ConsentRequired { .. } => ErrorCode::ConsentRequired,
             Self::NetworkForbidden { .. } => ErrorCode::Forbidden,
+            Self::SecretNotFound { .. } => ErrorCode::SecretNotFound,
+            Self::SecretInvalid { .. } => ErrorCode::SecretInvalid,
             Self::Disabled { .. } => ErrorCode::ExtensionDisabled,
+            Self::Quarantined { .. } => ErrorCode::ExtensionQuarantined,
+            Self::Budget(_) => ErrorCode::BudgetInvalid,
+            Self::NoCanary { .. } => ErrorCode::CanaryNone,
+            Self::CanaryRunning { .. } => ErrorCode::CanaryRunning,
+            Self::CanaryInvalid { .. } => ErrorCode::RequestInvalid,
+            Self::CanaryWider { .. } => ErrorCode::ConsentRequired,
             Self::NothingToRollBack { .. } => ErrorCode::NothingToRollBack,
             Self::Conflict { .. } => ErrorCode::ExtensionConflict,
             Self::Precondition { .. } => ErrorCode::PreconditionFailed,
@@ -203,9 +351,16 @@ impl Coded for ExtensionError {
 
     fn places(&self) -> Option<serde_json::Value> {
         match self {
-            Self::ConfigInvalid { problems, .. } => serde_json::to_value(problems).ok(),
+            Self::ConfigInvalid { problems, .. } | Self::BindingConfig { problems, .. } => serde_json::to_value(problems).ok(),
             Self::Manifest(error) => error.places(),
             Self::Package(error) => error.places(),
+            _ => None,
+        }
+    }
+
+    fn retry_after(&self) -> Option<std::time::Duration> {
+        match self {
+            Self::Call(error) => error.retry_after(),
             _ => None,
         }
     }

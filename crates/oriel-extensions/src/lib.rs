@@ -11,43 +11,72 @@
 //! Not here: HTTP, SQL, WebAssembly (`oriel-sandbox`), tasks and their schemas (`oriel-tasks`).
 
 mod active;
+mod bindings;
+mod budget;
+mod canary;
 mod change;
+mod circuit;
 mod code;
 mod config;
+mod contributions;
 mod dependencies;
 mod dispatch;
 mod error;
+mod guest_calls;
+mod guest_metrics;
 mod guest_store;
+mod health;
 mod install;
 mod lifecycle;
 mod logs;
+mod moment;
 mod refusals;
+mod routes;
+mod secrets;
 mod status;
+mod usage;
 mod watch;
+mod worker;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use ipnet::IpNet;
 use oriel_access::{Access, Sealer};
+use oriel_model::hook::Hook;
 use oriel_model::id::TenantId;
 use oriel_model::limits::Limits;
 use oriel_model::name::ExtensionName;
 use oriel_model::time::Clock;
 use oriel_package::ReadLimits;
 use oriel_sandbox::Sandbox;
-use oriel_store::Stores;
+use oriel_store::{Stores, UsageDelta};
 use parking_lot::{Mutex, RwLock};
 
 pub use self::active::{Active, Program};
+pub use self::bindings::{
+    Around, BindingPatch, BindingStatus, Bound, BoundToTask, Conflict, ConflictKind, Declared, Inactive, NewBinding, Party, Points,
+    Resolution, Way,
+};
+pub use self::budget::BudgetUse;
+pub use self::canary::{CanaryChange, CanaryCounts, CanaryStatus, Chosen, Trial};
+pub use self::change::Changed;
 pub use self::code::CodeLookups;
 pub use self::config::SECRET_MASK;
+pub use self::contributions::{ContributionFilter, ContributionStatus};
 pub use self::dispatch::Handle;
 pub use self::error::ExtensionError;
+pub use self::guest_metrics::{GUEST_BUCKETS, GuestMetrics, GuestSeries, GuestValue};
+pub use self::health::{HealthEvent, HealthEvents, HealthNumbers, HealthOptions, HealthReport, WindowCounts};
 pub use self::install::{Consent, Inspection};
 pub use self::logs::LogWakeups;
-pub use self::status::{Health, HealthState, Status};
+pub use self::moment::{ManualStopwatch, Stopwatch, SystemStopwatch};
+pub use self::routes::{AtAddress, RouteFound};
+pub use self::secrets::SecretStatus;
+pub use self::status::Status;
+pub use self::usage::{Prices, UsageGroups, UsageRow};
 pub use self::watch::Watcher;
+pub use self::worker::{Settled, Worker};
 pub use oriel_sandbox::SandboxStats;
 
 /// What the service is told by its operator.
@@ -59,6 +88,14 @@ pub struct ExtensionsOptions {
     pub private_networks: Vec<IpNet>,
     /// How large a package may be.
     pub package: ReadLimits,
+    /// This node's name among the nodes of one database.
+    pub node: String,
+    /// When an installation counts as ill, and what is done about it.
+    pub health: HealthOptions,
+    /// The clock of windows and back-offs.
+    pub stopwatch: Arc<dyn Stopwatch>,
+    /// The hooks that the platform declares for every tenant.
+    pub platform_hooks: Vec<Hook>,
 }
 
 impl Default for ExtensionsOptions {
@@ -67,6 +104,10 @@ impl Default for ExtensionsOptions {
             ceiling: Limits::ceiling(),
             private_networks: Vec::new(),
             package: ReadLimits::default(),
+            node: "local".to_owned(),
+            health: HealthOptions::default(),
+            stopwatch: Arc::new(SystemStopwatch),
+            platform_hooks: Vec::new(),
         }
     }
 }
@@ -81,12 +122,15 @@ pub struct Extensions {
 }
 
 struct Shared {
+    /// Itself, for those that it holds and that ask it back.
+    this: Weak<Self>,
     options: ExtensionsOptions,
     stores: Stores,
     sandbox: Sandbox,
     sealer: Sealer,
     clock: Arc<dyn Clock>,
     slots: RwLock<HashMap<TenantId, HashMap<ExtensionName, Arc<dispatch::Slot>>>>,
+    bindings: bindings::Slots,
     /// One lifecycle operation per installation at a time on this node; the revision guards between nodes.
     busy: Mutex<Locks>,
     /// Shared from when a package is kept until something refers to it, alone while one is forgotten: tenants that
@@ -95,6 +139,15 @@ struct Shared {
     logs: logs::LogWriter,
     refusals: refusals::RefusalWriter,
     code: Arc<code::Lookups>,
+    canaries: canary::Registry,
+    guest_metrics: guest_metrics::Boards,
+    health: Arc<health::Common>,
+    /// Listeners to committed changes may lag behind so many.
+    changes: tokio::sync::broadcast::Sender<Changed>,
+    /// Of releases that were replaced, while somebody may still finish on them.
+    retired: Mutex<Vec<Arc<health::Health>>>,
+    /// What calls took and no store has yet.
+    unwritten: tokio::sync::Mutex<Vec<UsageDelta>>,
 }
 
 impl std::fmt::Debug for Extensions {
@@ -116,25 +169,48 @@ impl Extensions {
     ) -> Self {
         let logs = logs::LogWriter::start(stores.logs.clone(), clock.clone());
         let refusals = refusals::RefusalWriter::start(access, clock.clone());
-        let shared = Shared {
+        let health = Arc::new(health::Common {
+            options: options.health.clone(),
+            stopwatch: options.stopwatch.clone(),
+            hub: health::Hub::new(),
+        });
+        let shared = Arc::new_cyclic(|this| Shared {
+            this: this.clone(),
+            changes: tokio::sync::broadcast::channel(1_024).0,
             options,
             stores,
             sandbox,
             sealer,
             clock,
             slots: RwLock::default(),
+            bindings: bindings::Slots::default(),
             busy: Mutex::default(),
             packages: tokio::sync::RwLock::default(),
             logs,
             refusals,
             code: Arc::default(),
-        };
-        Self { shared: Arc::new(shared) }
+            canaries: canary::Registry::default(),
+            guest_metrics: guest_metrics::Boards::default(),
+            health,
+            retired: Mutex::default(),
+            unwritten: tokio::sync::Mutex::default(),
+        });
+        health::start_keeper(&shared);
+        canary::start_judge(&shared);
+        Self { shared }
     }
 
-    /// Writes what still waits in memory (log lines, refusals). Asked before the process ends.
+    /// What extensions of all tenants have measured of themselves on this node.
+    #[must_use]
+    pub fn guest_metrics(&self) -> Vec<GuestMetrics> {
+        self.shared.guest_metrics.read()
+    }
+
+    /// Writes what still waits in memory (log lines, refusals, usage). Asked before the process ends.
     pub async fn flush(&self) {
+        self.judge_canaries().await;
         self.shared.logs.flush().await;
         self.shared.refusals.flush().await;
+        self.write_usage().await;
     }
 }

@@ -2,6 +2,8 @@
 
 use bytes::Bytes;
 use oriel_model::access::Principal;
+use oriel_model::budget::Budgets;
+use oriel_model::canary::CanaryEnd;
 use oriel_model::id::InstallationId;
 use oriel_model::installation::{FormerRelease, Installation, InstallationState, Release};
 use oriel_model::limits::{Limits, LimitsRequest};
@@ -69,6 +71,11 @@ impl Extensions {
             pending: None,
             config: json!({}),
             limits: LimitsRequest::default(),
+            canary: None,
+            last_canary: None,
+            secrets: std::collections::BTreeMap::new(),
+            budgets: Budgets::default(),
+            quarantine: None,
             revision: 1,
             created_at: now,
             updated_at: now,
@@ -93,6 +100,7 @@ impl Extensions {
             return Err(error);
         }
         self.put_in_force(change, &installation);
+        self.tell(change, &installation, "extension.install");
         Ok(installation)
     }
 
@@ -135,6 +143,7 @@ impl Extensions {
         if present.release.package == release.package {
             return Ok(present);
         }
+        Self::refuse_beside_canary(&present)?;
         self.check_dependencies(change.tenant, &release).await?;
         self.check_dependents(change.tenant, name, Some(&release.manifest.version)).await?;
         let Some(grant) = self.decide(&release, &present.grant, consent)? else {
@@ -187,7 +196,16 @@ impl Extensions {
                 permissions,
             });
         };
+        // It must not be allowed more than what it is compared with.
+        if present
+            .canary
+            .as_ref()
+            .is_some_and(|canary| !canary.grant.beyond(&grant).is_empty())
+        {
+            Self::refuse_beside_canary(&present)?;
+        }
         let next = if present.pending.is_some() {
+            Self::refuse_beside_canary(&present)?;
             self.moved(&present, release, grant)?
         } else {
             let state = if first {
@@ -222,16 +240,31 @@ impl Extensions {
             .ok_or_else(|| ExtensionError::NothingToRollBack { name: name.to_owned() })?;
         self.check_dependents(change.tenant, name, Some(&former.release.manifest.version))
             .await?;
+        // Going back is for emergencies and waits for nobody: a canary goes with the release that it was compared with.
+        let ended = match &present.canary {
+            Some(canary) => {
+                let comparison = self.comparison(&present, canary).await?;
+                let reason = "the release that it was compared with was rolled back".to_owned();
+                Some(self.outcome(canary, CanaryEnd::RolledBack, false, reason, comparison))
+            }
+            None => None,
+        };
         let next = Installation {
             release: former.release,
             grant: former.grant,
             config: former.config,
             previous: None,
             pending: None,
+            quarantine: None,
+            canary: None,
+            last_canary: ended.clone().or_else(|| present.last_canary.clone()),
             ..present.clone()
         };
         let next = self.commit(&change, next, present.revision, "extension.rollback").await?;
-        self.forget_left_behind(&present, &next).await;
+        match ended {
+            Some(_) => self.canary_is_over(CanaryEnd::RolledBack, &present, &next).await,
+            None => self.forget_left_behind(&present, &next).await,
+        }
         Ok(next)
     }
 
@@ -293,6 +326,7 @@ impl Extensions {
         };
         if next.state != InstallationState::PendingConsent {
             self.rehearse(&next, change.tenant_name, true).await?;
+            self.rehearse_canary(&next, change.tenant_name, true).await?;
         }
         self.commit(&change, next, present.revision, "extension.configure").await
     }
@@ -339,6 +373,7 @@ impl Extensions {
             Err(error) => return Err(error.into()),
         }
         self.handle(change.tenant, change.tenant_name, &present.name).clear();
+        self.refresh_bindings(change.tenant).await;
         for package in packages(&present) {
             self.forget_package(package).await;
         }
@@ -346,7 +381,7 @@ impl Extensions {
     }
 
     /// `present` moved to another release: its configuration carried over, the present release kept for a rollback.
-    fn moved(&self, present: &Installation, release: Release, grant: Permissions) -> Result<Installation, ExtensionError> {
+    pub(crate) fn moved(&self, present: &Installation, release: Release, grant: Permissions) -> Result<Installation, ExtensionError> {
         let opened = config::open(
             &self.shared.sealer,
             &Installation {
@@ -377,12 +412,14 @@ impl Extensions {
             config,
             previous,
             pending: None,
+            // It was the release before that kept failing.
+            quarantine: None,
             ..present.clone()
         })
     }
 
     /// Commits what holds a new release, together with the release's bytes; without the one, the other is not kept.
-    async fn commit_with(
+    pub(crate) async fn commit_with(
         &self,
         change: &Change<'_>,
         prepared: &Prepared,
@@ -403,7 +440,7 @@ impl Extensions {
     }
 
     /// Deletes the packages that `next` no longer needs of those that `present` had.
-    async fn forget_left_behind(&self, present: &Installation, next: &Installation) {
+    pub(crate) async fn forget_left_behind(&self, present: &Installation, next: &Installation) {
         let kept = packages(next);
         for package in packages(present) {
             if !kept.contains(&package) {
@@ -417,6 +454,7 @@ fn packages(installation: &Installation) -> Vec<oriel_model::Digest> {
     let mut packages = vec![installation.release.package];
     packages.extend(installation.previous.as_ref().map(|former| former.release.package));
     packages.extend(installation.pending.as_ref().map(|release| release.package));
+    packages.extend(installation.canary.as_ref().map(|canary| canary.release.package));
     packages
 }
 

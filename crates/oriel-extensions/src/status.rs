@@ -9,31 +9,10 @@ use oriel_model::page::{Page, PageRequest};
 use oriel_model::schema::SchemaProblem;
 use oriel_model::task::ProgramRef;
 use oriel_sandbox::{PoolStats, SandboxStats};
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::health::HealthReport;
 use crate::{ExtensionError, Extensions, active, config};
-
-/// How an installation does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum HealthState {
-    /// It answers.
-    Healthy,
-    /// It said of itself that it does not work, or did not answer when it was asked.
-    Unhealthy,
-    /// It has not been called since the server started, or is not enabled.
-    Idle,
-}
-
-/// How an installation does, with its own words.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Health {
-    /// How.
-    pub state: HealthState,
-    /// One line for an administrator.
-    pub detail: Option<String>,
-}
 
 /// An installation as people see it.
 #[derive(Debug, Clone)]
@@ -42,8 +21,8 @@ pub struct Status {
     pub installation: Installation,
     /// The limits in force.
     pub limits: Limits,
-    /// How it does.
-    pub health: Health,
+    /// How it does on this node.
+    pub health: HealthReport,
     /// Why its configuration does not fit, when it does not.
     pub config_problems: Vec<SchemaProblem>,
     /// What a waiting release (the first one, or a pending upgrade) asks for beyond the grant, in words.
@@ -69,25 +48,16 @@ impl Extensions {
         let mut status = self.describe(principal, installation);
         let handle = self.handle(principal.tenant, &principal.tenant_name, &status.installation.name);
         if let Some(active) = handle.loaded() {
-            status.health = match active.pool().health_check().await {
-                Ok(health) if health.healthy => Health {
-                    state: HealthState::Healthy,
-                    detail: health.detail,
-                },
-                Ok(health) => Health {
-                    state: HealthState::Unhealthy,
-                    detail: health.detail,
-                },
-                Err(error) => Health {
-                    state: HealthState::Unhealthy,
-                    detail: Some(error.to_string()),
-                },
-            };
+            // What is shut is left alone.
+            if let Some(health) = handle.health().filter(|health| health.may_be_asked()) {
+                health.checked(&active.pool().health_check().await, false);
+                status.health = self.report(principal, &status.installation);
+            }
         }
         Ok(status)
     }
 
-    /// The tenant's installations by name. Nobody is asked for health here: it is `idle` throughout.
+    /// The tenant's installations by name. Nobody is asked for health here.
     ///
     /// # Errors
     /// When the principal may not, or the cursor is foreign.
@@ -147,13 +117,11 @@ impl Extensions {
         let handle = self.handle(principal.tenant, &principal.tenant_name, &installation.name);
         let pool = handle.loaded().map(|active| active.pool().stats());
         let config = config::mask(&installation);
+        let health = self.report(principal, &installation);
         Status {
             installation: Installation { config, ..installation },
             limits,
-            health: Health {
-                state: HealthState::Idle,
-                detail: None,
-            },
+            health,
             config_problems,
             wants,
             pool,

@@ -1,8 +1,17 @@
 //! Behaviour of installations and dispatch, with real guests.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::needless_pass_by_value, reason = "helpers take what is at hand")]
 
+#[path = "suite/bindings.rs"]
+mod bindings;
+#[path = "suite/canary.rs"]
+mod canary;
 #[path = "suite/config.rs"]
 mod config;
+#[path = "suite/guest_calls.rs"]
+mod guest_calls;
+#[path = "suite/health.rs"]
+mod health;
 #[path = "suite/lifecycle.rs"]
 mod lifecycle;
 #[path = "suite/logs.rs"]
@@ -13,7 +22,11 @@ mod nodes;
 mod refused;
 #[path = "suite/reload.rs"]
 mod reload;
+#[path = "suite/secrets.rs"]
+mod secrets;
 #[path = "suite/support.rs"]
 mod support;
+#[path = "suite/usage.rs"]
+mod usage;
 #[path = "suite/watch.rs"]
 mod watch;

@@ -60,3 +60,89 @@ impl AuditEntry {
         Digest::of(tenant.to_string().as_bytes())
     }
 }
+
+/// Follows a chain from its first entry on. Finds entries that were altered, removed or put in; entries cut off at the end show
+/// only against a hash that was noted elsewhere.
+#[derive(Debug, Clone)]
+pub struct ChainCheck {
+    tenant: TenantId,
+    entries: u64,
+    last: Digest,
+}
+
+impl ChainCheck {
+    /// Before the first entry of this tenant's chain.
+    #[must_use]
+    pub fn new(tenant: TenantId) -> Self {
+        Self {
+            tenant,
+            entries: 0,
+            last: AuditEntry::root(tenant),
+        }
+    }
+
+    /// After `entry`, whether or not it fits: to go on counting behind a break.
+    #[must_use]
+    pub const fn resume(tenant: TenantId, entry: &AuditEntry) -> Self {
+        Self {
+            tenant,
+            entries: entry.sequence,
+            last: entry.hash,
+        }
+    }
+
+    /// Entries that fit so far.
+    #[must_use]
+    pub const fn entries(&self) -> u64 {
+        self.entries
+    }
+
+    /// The hash of the last one; note it elsewhere to find out about entries that are cut off.
+    #[must_use]
+    pub const fn last(&self) -> &Digest {
+        &self.last
+    }
+
+    /// Takes the next entry.
+    ///
+    /// # Errors
+    /// Why it does not fit.
+    pub fn follow(&mut self, entry: &AuditEntry) -> Result<(), &'static str> {
+        if entry.sequence != self.entries + 1 {
+            return Err("an entry is missing here");
+        }
+        if entry.previous != self.last {
+            return Err("the entry does not follow the one before it");
+        }
+        if entry.hash != entry.compute_hash(self.tenant) {
+            return Err("the entry was altered");
+        }
+        self.entries += 1;
+        self.last = entry.hash;
+        Ok(())
+    }
+}
+
+/// The first line of an exported log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct AuditExportHead {
+    /// The version of this form: 1.
+    pub audit_export: u32,
+    /// Whose log it is; each entry's hash covers it.
+    pub tenant: TenantId,
+    /// When it was exported.
+    pub at: Timestamp,
+}
+
+/// The last line of an exported log; a file without it was cut off.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct AuditExportEnd {
+    /// How many entries there are.
+    pub entries: u64,
+    /// The hash of the last one.
+    pub last: Digest,
+}

@@ -37,6 +37,11 @@ pub trait Coded: std::error::Error {
     fn places(&self) -> Option<serde_json::Value> {
         None
     }
+
+    /// When the same request may be worth another try, for errors that know it better than their code does.
+    fn retry_after(&self) -> Option<std::time::Duration> {
+        None
+    }
 }
 
 macro_rules! codes {
@@ -172,6 +177,45 @@ codes! {
     LastOwner "access.last_owner" 409 Caller "This is the tenant's last owner key",
         "Without an owner key nobody could manage the tenant.",
         "Create another owner key first.";
+    PolicyInvalid "access.policy_invalid" 422 Caller "The policy is not valid",
+        "The text is not one Cedar `permit` or `forbid`, or it speaks of an operation, type or attribute that does not exist. Each problem comes with line and column.",
+        "Correct the places that `errors` lists; `oriel policy schema` prints what policies can speak of.";
+    PolicyNotFound "access.policy_not_found" 404 Caller "There is no such policy in this tenant",
+        "The id is wrong, or the policy belongs to another tenant.",
+        "List the policies with `oriel policy list`.";
+    RateLimited "access.rate_limited" 429 Caller "Too many requests",
+        "The tenant or the key asks more often, or for more at once, than it may; `detail` says which limit.",
+        "Wait as long as `Retry-After` says; spread the requests, or ask the platform's owner for a higher limit.";
+    QuotaExceeded "access.quota_exceeded" 403 Caller "A quota is used up",
+        "The tenant has as many of something (extensions, tasks, keys, policies, stored bytes) as it may; `detail` says of what.",
+        "Remove what is not needed, or ask the platform's owner for more: `oriel tenant quotas NAME`.";
+    MemberNotFound "access.member_not_found" 404 Caller "There is no such member in this tenant",
+        "The id or name is wrong, or the user or service account belongs to another tenant.",
+        "List the members with `oriel member list`.";
+    MemberExists "access.member_exists" 409 Caller "A member with this name exists",
+        "E-mail addresses of users and names of service accounts are unique in a tenant.",
+        "Change the member that is there, or choose another name.";
+    SessionNotFound "access.session_not_found" 404 Caller "There is no such session in this tenant",
+        "The id is wrong, the session has ended, or it belongs to another tenant.",
+        "List the sessions with `oriel session list`.";
+    SessionEnded "access.session_ended" 401 Caller "The session has ended",
+        "The cookie is of a session that timed out, was signed out or was revoked.",
+        "Sign in again at `/api/v1/auth/login`.";
+    CrossSite "access.cross_site" 403 Caller "The request came from another site",
+        "A request with a session's cookie that changes something must come from a page of this server and carry the header `X-Oriel-CSRF`.",
+        "Send the header with the value that signing in gave (`GET /api/v1/auth/session` repeats it), from a page of this origin; programs use an API key instead.";
+    SignInUnavailable "access.sign_in_unavailable" 404 Caller "Signing in is not set up",
+        "The server has no OpenID Connect issuer.",
+        "Set `oidc.issuer`, `oidc.client_id` and `public_url`, or use an API key.";
+    SignInFailed "access.sign_in_failed" 401 Caller "Signing in failed",
+        "The issuer refused, the answer is not the one to this browser's question, or it is too old; `detail` says which.",
+        "Begin again at `/api/v1/auth/login`; if it fails again, compare the client's settings at the issuer with the server's.";
+    SignInRefused "access.sign_in_refused" 403 Caller "This person is no member of the tenant",
+        "The issuer knows the person, but nobody has added them to the tenant and no claim gives them a role.",
+        "Ask an administrator of the tenant: `oriel member add EMAIL --role ROLE`.";
+    IssuerUnavailable "access.issuer_unavailable" 502 Host "The issuer does not answer",
+        "The OpenID Connect issuer is down, unreachable, or answers something else than the standard says.",
+        "Check `oidc.issuer` and the network between the server and the issuer.";
 
     // Manifests, packages, components
     ManifestInvalid "manifest.invalid" 422 Caller "The manifest is not valid",
@@ -221,6 +265,12 @@ codes! {
     NothingToRollBack "extension.nothing_to_roll_back" 409 Caller "There is no former release",
         "The installation has run one release only, or was rolled back already.",
         "Install the wanted release with `oriel upgrade`.";
+    CanaryNone "extension.no_canary" 404 Caller "No canary runs",
+        "The extension has no release that is tried out beside the running one, or it was promoted or rolled back meanwhile.",
+        "`oriel canary show NAME` tells what came of the last one; `oriel canary start` begins another.";
+    CanaryRunning "extension.canary_running" 409 Caller "A canary runs",
+        "A release is being tried out beside the running one, and this change would pull the ground from under the comparison.",
+        "Promote it or roll it back first: `oriel canary promote NAME` or `oriel canary rollback NAME`.";
     ExtensionConflict "extension.conflict" 409 Caller "Another change to this extension is in progress",
         "Two requests changed the same installation at once; the other one won.",
         "Look at its state and repeat the change if it is still wanted.";
@@ -233,6 +283,12 @@ codes! {
     ConfigInvalid "extension.config_invalid" 422 Caller "The configuration does not fit the extension",
         "The configuration breaks the extension's schema or its own check.",
         "Correct the places that `errors` lists; `oriel show NAME` prints the schema.";
+    SecretNotFound "extension.secret_not_found" 404 Caller "The extension has no such secret",
+        "Neither its release nor the one that waits for consent asks for a secret of this name, or it was not set.",
+        "List its secrets with `oriel secret list NAME`.";
+    SecretInvalid "extension.secret_invalid" 422 Caller "The secret cannot be set",
+        "Its value is empty, too long, or holds what cannot stand in the header of an HTTP request, such as a line break.",
+        "Set it to 1 to 4096 visible ASCII characters, with no line break at the end.";
     LimitsInvalid "extension.limits_invalid" 422 Caller "The limits asked for are too high",
         "The manifest or the request asks for more than this server allows on the axes that `detail` names.",
         "Ask for less, or ask the operator to raise the ceiling in `oriel.toml`.";
@@ -242,6 +298,39 @@ codes! {
     ExtensionStartFailed "extension.start_failed" 502 Guest "The extension did not start",
         "It trapped, timed out or answered an error in `initialize`, or its code cannot be instantiated within its limits.",
         "Read its log (`oriel logs NAME`) and mend `initialize`; raise the limit that `detail` names if it is too tight.";
+
+    ExtensionTripped "extension.tripped" 503 Guest "The extension failed too often and rests",
+        "It crashed or failed so often that its circuit breaker stopped calling it for a while; `detail` says why and `Retry-After` when it is tried again.",
+        "Look at `oriel health NAME` and at its log, and mend the extension. It is tried again by itself, after longer and longer times.";
+    ExtensionQuarantined "extension.quarantined" 409 Guest "The extension is in quarantine",
+        "It was tried again and again and kept failing, so that it is no longer called until somebody has looked at it.",
+        "Find out why with `oriel health NAME` and `oriel logs NAME`; then install a release that works, or let it out with `oriel release NAME`.";
+    ExtensionBudgetExceeded "extension.budget_exceeded" 429 Guest "The extension has used up its budget",
+        "An administrator gave it a budget, such as CPU time a minute, and it has used more. `detail` names the budget.",
+        "Wait for `Retry-After`; make the extension thriftier, or raise the budget with `oriel budget set NAME`.";
+    BudgetInvalid "extension.budget_invalid" 422 Caller "The budget cannot be set",
+        "A window or a limit is out of range, or an action is not one that there is.",
+        "Correct the place that `detail` names: windows last 1s to 24h, limits are above zero, error rates at most 1.";
+
+    // Routes
+    RouteNotFound "route.not_found" 404 Caller "There is no such route",
+        "The tenant, the extension or a route with such a path does not exist, or they are not for the key that came.",
+        "Compare the address with `GET /api/v1/extensions/{name}/routes`.";
+    RoutePath "route.path_invalid" 400 Caller "The path can be read in more than one way",
+        "The path has a segment `.` or `..`, an empty segment, an encoded `/` or `\\`, or the address names two hosts or lengths. Such requests are used to talk one program past another.",
+        "Send the path without them; what must stand in a path as data belongs in the query.";
+    RouteUpgrade "route.upgrade_refused" 501 Caller "Connections to routes cannot be upgraded",
+        "The request asks for a WebSocket or a tunnel. Routes answer HTTP requests, one answer for each.",
+        "Stream with server-sent events, or ask again and again.";
+    RouteBadResponse "route.bad_response" 502 Guest "The route gave no usable answer",
+        "The extension crashed, went over a limit, ended without an answer, or answered what no client should be sent.",
+        "Its log says why: `oriel logs EXTENSION`. With a key of the tenant, `detail` says it too.";
+    RouteTimeout "route.timeout" 504 Guest "The route took too long",
+        "The extension did not begin its answer within its limits of time.",
+        "Ask again later. The author can make it faster; the administrator can raise `timeout` or `cpu`.";
+    RouteUnavailable "route.unavailable" 503 Guest "The route does not answer at present",
+        "The extension is disabled, waits for consent, rests after too many failures, has used up its budget, or has too many requests to answer.",
+        "Ask again later. An administrator sees the reason with `oriel show NAME`.";
 
     // Tasks and executions
     TaskNotFound "task.not_found" 404 Caller "There is no such task in this tenant",
@@ -253,6 +342,63 @@ codes! {
     SchemaInvalid "task.schema_invalid" 422 Caller "The schema cannot be used",
         "It is not valid JSON Schema 2020-12, is too large or too deep, or refers to another document.",
         "Correct the place that `detail` names; put shared parts under `$defs` in the same schema.";
+    // Bindings
+    ContributionNotFound "extension.contribution_not_found" 404 Caller "The extension has no such contribution",
+        "The installed release declares nothing of this kind and name; `detail` lists what it declares of the kind.",
+        "List all of them with `oriel contributions`, or install a release that has it.";
+    BindingNotFound "binding.not_found" 404 Caller "There is no such binding in this tenant",
+        "The id is wrong, or the binding belongs to another tenant or went with its extension.",
+        "List the bindings with `oriel binding list`.";
+    BindingExists "binding.exists" 409 Caller "The same binding exists",
+        "The contribution is bound to this point with the same configuration already, so it would be asked twice for the same.",
+        "Change the binding that is there (`oriel binding update`), or give the new one another configuration.";
+    BindingInvalid "binding.invalid" 422 Caller "The binding cannot be so",
+        "Its point is not of its kind, the contribution is not written for the point, or a term is out of range; `detail` says which.",
+        "Correct what `detail` names.";
+    BindingConfig "binding.config_invalid" 422 Caller "The binding's configuration does not fit the contribution",
+        "It breaks the configuration schema that the contribution declares at the places that `errors` names, or there is none to fit.",
+        "Look at the schema with `oriel contributions show EXTENSION KIND NAME` and correct the configuration.";
+    BindingFromFile "binding.from_file" 409 Caller "The binding is declared in the server's configuration file",
+        "What the operator's file declares is put in place at each start, so a change by the API would not last.",
+        "Change it in the file and start the server again, or bind the contribution a second time with another configuration.";
+    BindingTooMany "binding.too_many" 409 Caller "The tenant has as many bindings as it may",
+        "Each tenant may have a bounded number of bindings.",
+        "Delete bindings that nobody needs; bind to every task (`*`) or to a glob of event types instead of one by one.";
+
+    ExecutionInvalid "execution.invalid" 502 Guest "A validator found the output invalid",
+        "An inline validator that is bound with `onInvalid: reject` gave the verdict `valid: false`; `detail` holds its reason. The execution is recorded as failed.",
+        "Look at the validator's reason. Bind it with `onInvalid: report` to get the output with the verdict beside it.";
+    ExecutionUnjudged "execution.unjudged" 502 Guest "A validator could not judge the output",
+        "An inline validator that is bound with `onError: closed` or `retry` failed itself, so nobody knows whether the output is valid. The execution is recorded as failed.",
+        "Look up the validator's own error in `detail`. Bind it with `onError: open` to let outputs through that it cannot judge.";
+    // Hooks
+    HookNotFound "hook.not_found" 404 Caller "There is no such hook in this tenant",
+        "The tenant has not declared a hook of this name, and it is none of the platform's own.",
+        "List the hooks with `oriel hook list`, or declare it with `PUT /api/v1/hooks/{name}`.";
+    HookReserved "hook.reserved" 409 Caller "The hook is the platform's own",
+        "The platform declares some hooks itself (`task.pre-execute`, `deploy`, …); they are the same in every tenant, and only the platform fires them.",
+        "Choose another name. Extensions can be bound to the platform's hooks like to any other.";
+    HookSchema "hook.schema_invalid" 422 Caller "The hook's schema cannot be used",
+        "The input or output schema is no valid JSON Schema 2020-12, is too large, or refers to another document.",
+        "Read `detail`: it names the place. Keep all parts in one schema under `$defs`.";
+    HookInUse "hook.in_use" 409 Caller "The hook has bindings",
+        "Handlers are bound to the hook that answer hooks of its present kind; with another kind they could only fail.",
+        "Remove the bindings first (`oriel binding list --kind hook --point NAME`), or declare a hook with another name.";
+    HookTooMany "hook.too_many" 409 Caller "The tenant has as many hooks as it may",
+        "Each tenant may declare a bounded number of hooks.",
+        "Delete hooks that nobody fires any more.";
+    HookPayload "hook.payload_invalid" 422 Caller "The payload does not fit the hook's schema",
+        "The payload breaks the input schema at the places that `errors` names.",
+        "Correct the payload, or the hook's input schema.";
+    HookAnswer "hook.answer_invalid" 502 Guest "A handler's answer does not fit the hook",
+        "The handler answered what is not JSON, breaks the hook's output schema, or (in a filter) is no payload that the next handler could take.",
+        "Correct the extension, or the hook's output schema. With `onError: open` such a handler is passed over.";
+    HookHandlerFailed "hook.handler_failed" 502 Guest "A handler of the hook failed",
+        "A handler failed whose binding (or hook) says that the whole fails with it; `errors` names each failed handler with its own code.",
+        "Look up the handler's code. Bind it with `onError: open` to go on without it, or with `retry` to try again.";
+    HookTimeout "hook.timeout" 504 Guest "The hook's time was up",
+        "The handlers together took longer than the hook's `timeoutMs`.",
+        "Give slow handlers a `timeoutMs` of their own, raise the hook's, or raise `concurrency` where handlers run side by side.";
     ExecutionNotFound "execution.not_found" 404 Caller "There is no such execution in this tenant",
         "The id is wrong, belongs to another tenant, or the record is past its retention time.",
         "Search with `GET /api/v1/executions`.";

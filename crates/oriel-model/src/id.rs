@@ -154,6 +154,18 @@ id_type!(
     KeyId, "key", "an API key"
 );
 id_type!(
+    /// A person who signs in.
+    UserId, "usr", "a user"
+);
+id_type!(
+    /// A service account: owns keys.
+    ServiceAccountId, "svc", "a service account"
+);
+id_type!(
+    /// A signed-in browser.
+    SessionId, "ses", "a session"
+);
+id_type!(
     /// A release installed for a tenant.
     InstallationId, "inst", "an installation"
 );
@@ -168,6 +180,26 @@ id_type!(
 id_type!(
     /// One batch request.
     BatchId, "batch", "a batch"
+);
+id_type!(
+    /// A release tried out beside the running one.
+    CanaryId, "can", "a canary"
+);
+id_type!(
+    /// A contribution attached to a point.
+    BindingId, "bind", "a binding"
+);
+id_type!(
+    /// A unit of durable work.
+    WorkId, "work", "a unit of work"
+);
+id_type!(
+    /// A worker's hold on units of work.
+    LeaseId, "lease", "a lease"
+);
+id_type!(
+    /// One fire of a hook.
+    FireId, "fire", "a fire"
 );
 id_type!(
     /// One line of the audit log.

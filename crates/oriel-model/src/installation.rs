@@ -1,13 +1,18 @@
 //! A release installed for a tenant.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::budget::Budgets;
+use crate::canary::{Canary, CanaryOutcome};
 use crate::digest::Digest;
+use crate::health::Quarantine;
 use crate::id::{InstallationId, TenantId};
 use crate::limits::LimitsRequest;
 use crate::manifest::Manifest;
-use crate::name::ExtensionName;
+use crate::name::{ExtensionName, SecretName};
 use crate::permissions::Permissions;
 use crate::time::Timestamp;
 
@@ -60,17 +65,42 @@ pub struct Installation {
     /// A release that wants more than the grant and waits for consent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending: Option<Release>,
+    /// A release that is tried out beside `release`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<Box<Canary>>,
+    /// What came of the canary before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_canary: Option<Box<CanaryOutcome>>,
     /// The configuration; secrets inside it are sealed (see `oriel-extensions`' configuration module).
     pub config: Value,
+    /// Secrets that the administrator set, for the headers of its outbound requests.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<SecretName, StoredSecret>,
     /// Limits that the administrator set; they win over the manifest's.
     #[serde(default)]
     pub limits: LimitsRequest,
+    /// What it may use over a while.
+    #[serde(default, skip_serializing_if = "Budgets::is_empty")]
+    pub budgets: Budgets,
+    /// Why it is not called although it is enabled, if so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quarantine: Option<Quarantine>,
     /// Counts changes; the ETag of the API and the guard of concurrent changes.
     pub revision: u64,
     /// When it was installed.
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
+}
+
+/// A secret that was set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StoredSecret {
+    /// Its value, sealed (see `oriel-extensions`' module on secrets).
+    pub sealed: String,
+    /// When it was set.
+    pub set_at: Timestamp,
 }
 
 /// What a rollback returns to.

@@ -11,21 +11,36 @@
 
 pub mod access;
 pub mod audit;
+pub mod binding;
+pub mod budget;
+pub mod canary;
+pub mod comparison;
+pub mod compliance;
 pub mod contribution;
 pub mod digest;
 mod error_code;
 pub mod execution;
+pub mod health;
+pub mod hook;
 pub mod id;
 pub mod installation;
 pub mod limits;
 pub mod log;
 pub mod manifest;
+pub mod member;
 pub mod name;
 pub mod page;
 pub mod permissions;
+pub mod policy;
+pub mod quota;
+pub mod recommendation;
+pub mod route;
+pub mod sample;
 pub mod schema;
 pub mod task;
 pub mod time;
+pub mod validation;
+pub mod verdict;
 
 pub use digest::Digest;
 pub use error_code::{Blame, Coded, ErrorCode};

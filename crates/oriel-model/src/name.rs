@@ -134,6 +134,18 @@ name_type!(
     TaskName, "task", 128, b"._", "._"
 );
 name_type!(
+    /// The name of a hook within its tenant, such as `order.pre-create`.
+    HookName, "hook", 128, b"._", "._"
+);
+name_type!(
+    /// The name of a policy within its tenant, such as `no-payments-at-night`.
+    PolicyName, "policy", 64, b"._", "._"
+);
+name_type!(
+    /// The name of a secret within its extension, such as `github-token`.
+    SecretName, "secret", 64, b"._", "._"
+);
+name_type!(
     /// The short name of a tenant, such as `acme`.
     TenantName, "tenant", 64, b"", ""
 );

@@ -3,11 +3,17 @@
 //! A grant is itself a [`Permissions`]: "is it within" and "may it" are pure questions on this type, and
 //! whatever is not listed is refused.
 
+mod programs;
+
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
+
+pub use self::programs::{ProgramPattern, ProgramPatternError};
+use crate::name::SecretName;
 
 /// Permissions that a manifest asks for, or that a grant holds. Empty means nothing at all.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -24,6 +30,17 @@ pub struct Permissions {
     #[schemars(with = "Vec<String>")]
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
     pub private_network: Vec<IpNet>,
+    /// Programs of other extensions in the same tenant that it may call, such as `geo/lookup` or, for every program of that
+    /// extension, `geo/*`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("examples" = [["geo/lookup", "geo/*"]]))]
+    pub call: Vec<ProgramPattern>,
+    /// Secrets, each with the hosts that it may be sent to in the header of an outbound request. Over TLS, unless the host says
+    /// `http://`. The hosts must also be listed in `network`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "BTreeMap<String, Vec<HostPattern>>", extend("examples" = [{"github-token": ["api.github.com"]}]))]
+    #[cfg_attr(feature = "openapi", schema(value_type = BTreeMap<String, Vec<HostPattern>>))]
+    pub secrets: BTreeMap<SecretName, Vec<HostPattern>>,
 }
 
 impl Permissions {
@@ -53,6 +70,22 @@ impl Permissions {
                 .filter(|wanted| !grant.private_network.iter().any(|given| given.contains(*wanted)))
                 .map(|wanted| format!("private_network {wanted}")),
         );
+        wider.extend(
+            self.call
+                .iter()
+                .filter(|wanted| !grant.call.iter().any(|given| given.covers(wanted)))
+                .map(|wanted| format!("call {wanted}")),
+        );
+        for (name, hosts) in &self.secrets {
+            let given = grant.secrets.get(name).map(Vec::as_slice).unwrap_or_default();
+            let covered = |wanted: &HostPattern| given.iter().any(|given| given.for_secrets().covers(&wanted.for_secrets()));
+            wider.extend(
+                hosts
+                    .iter()
+                    .filter(|wanted| !covered(wanted))
+                    .map(|wanted| format!("secrets {name} for {wanted}")),
+            );
+        }
         wider
     }
 
@@ -76,6 +109,26 @@ impl Permissions {
         let address = canonical(address);
         is_public(address) || self.private_network.iter().any(|net| net.contains(&address))
     }
+
+    /// Whether this program of this other extension may be called.
+    #[must_use]
+    pub fn allows_call(&self, extension: &str, program: &str) -> bool {
+        self.call.iter().any(|pattern| pattern.matches(extension, program))
+    }
+
+    /// Whether this secret may be used at all.
+    #[must_use]
+    pub fn allows_secret(&self, name: &str) -> bool {
+        self.secrets.get(name).is_some_and(|hosts| !hosts.is_empty())
+    }
+
+    /// Whether this secret may go to this scheme, host and port. Whether a request may go there at all, says
+    /// [`Permissions::allows_host`].
+    #[must_use]
+    pub fn allows_secret_to(&self, name: &str, scheme: Scheme, host: &str, port: u16) -> bool {
+        let hosts = self.secrets.get(name).map(Vec::as_slice).unwrap_or_default();
+        hosts.iter().any(|pattern| pattern.for_secrets().matches(scheme, host, port))
+    }
 }
 
 /// How an outbound request travels.
@@ -97,7 +150,9 @@ impl Scheme {
         }
     }
 
-    const fn text(self) -> &'static str {
+    /// As in a URL.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
         match self {
             Self::Http => "http",
             Self::Https => "https",
@@ -163,6 +218,15 @@ impl HostPattern {
             (own, theirs) => own == theirs,
         };
         host && scheme && port
+    }
+
+    /// The same as an entry of `secrets`, where no scheme means TLS.
+    #[must_use]
+    pub fn for_secrets(&self) -> Self {
+        Self {
+            scheme: Some(self.scheme.unwrap_or(Scheme::Https)),
+            ..self.clone()
+        }
     }
 }
 
@@ -430,6 +494,99 @@ mod tests {
             ..Default::default()
         };
         assert_eq!(wanted.beyond(&grant), ["key_value", "network b.io"]);
+    }
+
+    fn with_secret(name: &str, hosts: &[&str]) -> Permissions {
+        Permissions {
+            secrets: BTreeMap::from([(name.parse().unwrap(), hosts.iter().map(|host| pattern(host)).collect())]),
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn a_secret_goes_only_to_its_hosts_and_over_tls_unless_said() {
+        let check = |hosts: &[&str], scheme, host: &str, port, wanted: bool| {
+            let granted = with_secret("token", hosts);
+            assert_eq!(
+                granted.allows_secret_to("token", scheme, host, port),
+                wanted,
+                "{hosts:?} on {host}:{port}"
+            );
+            assert!(!granted.allows_secret_to("other", scheme, host, port));
+        };
+        check(&["api.github.com"], Scheme::Https, "api.github.com", 443, true);
+        check(&["api.github.com"], Scheme::Https, "API.GitHub.com.", 443, true);
+        check(&["api.github.com"], Scheme::Http, "api.github.com", 80, false);
+        check(&["api.github.com"], Scheme::Http, "api.github.com", 443, false);
+        check(&["api.github.com"], Scheme::Https, "api.github.com", 8443, false);
+        check(&["api.github.com"], Scheme::Https, "api.github.com.evil.io", 443, false);
+        check(&["api.github.com"], Scheme::Https, "evil-api.github.com", 443, false);
+        check(&["*.github.com"], Scheme::Https, "api.github.com", 443, true);
+        check(&["*.github.com"], Scheme::Https, "github.com", 443, false);
+        check(&["localhost:8080"], Scheme::Http, "localhost", 8080, false);
+        check(&["http://localhost:8080"], Scheme::Http, "localhost", 8080, true);
+        check(&["http://localhost:8080"], Scheme::Https, "localhost", 8080, false);
+        check(&["a.io", "b.io"], Scheme::Https, "b.io", 443, true);
+        check(&[], Scheme::Https, "b.io", 443, false);
+        assert!(!with_secret("token", &[]).allows_secret("token"));
+        assert!(with_secret("token", &["a.io"]).allows_secret("token"));
+        assert!(!Permissions::default().allows_secret("token"));
+    }
+
+    #[test]
+    fn calls_and_secrets_beyond_the_grant_are_told_in_words() {
+        let wanted = Permissions {
+            call: vec!["geo/lookup".parse().unwrap(), "maps/*".parse().unwrap()],
+            ..with_secret("token", &["a.io", "http://a.io", "b.io"])
+        };
+        let grant = Permissions {
+            call: vec!["geo/*".parse().unwrap(), "maps/draw".parse().unwrap()],
+            ..with_secret("token", &["https://a.io"])
+        };
+        assert_eq!(
+            wanted.beyond(&grant),
+            ["call maps/*", "secrets token for http://a.io", "secrets token for b.io"]
+        );
+        assert_eq!(wanted.beyond(&wanted), Vec::<String>::new());
+        assert_eq!(
+            wanted.describe(),
+            [
+                "call geo/lookup",
+                "call maps/*",
+                "secrets token for a.io",
+                "secrets token for http://a.io",
+                "secrets token for b.io"
+            ]
+        );
+        // A grant of one secret says nothing of another, and an entry without hosts grants nothing.
+        assert_eq!(with_secret("other", &["a.io"]).beyond(&grant), ["secrets other for a.io"]);
+        assert_eq!(with_secret("token", &["a.io"]).beyond(&with_secret("token", &[])).len(), 1);
+    }
+
+    #[test]
+    fn permissions_are_written_without_what_is_not_used_and_read_strictly() {
+        let all = Permissions {
+            call: vec!["geo/*".parse().unwrap()],
+            ..with_secret("token", &["a.io"])
+        };
+        let text = serde_json::to_string(&all).unwrap();
+        assert!(text.contains(r#""call":["geo/*"],"secrets":{"token":["a.io"]}"#), "{text}");
+        assert_eq!(serde_json::from_str::<Permissions>(&text).unwrap(), all);
+        let none = serde_json::to_string(&Permissions::default()).unwrap();
+        assert!(!none.contains("call") && !none.contains("secrets"), "{none}");
+        for bad in [
+            r#"{"call": true}"#,
+            r#"{"call": "geo/lookup"}"#,
+            r#"{"call": ["*/*"]}"#,
+            r#"{"calls": []}"#,
+            r#"{"secrets": ["token"]}"#,
+            r#"{"secrets": {"Token": ["a.io"]}}"#,
+            r#"{"secrets": {"token": "a.io"}}"#,
+            r#"{"secrets": {"token": ["*"]}}"#,
+            r#"{"secrets": {"../token": ["a.io"]}}"#,
+        ] {
+            assert!(serde_json::from_str::<Permissions>(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

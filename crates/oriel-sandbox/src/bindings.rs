@@ -5,6 +5,7 @@ wasmtime::component::bindgen!({
     world: "oriel:extension/everything",
     imports: {
         "oriel:extension/key-value": async | trappable,
+        "oriel:extension/call": async | trappable,
         default: trappable,
     },
     // Inputs are lent to the guest, not copied first.
@@ -13,5 +14,5 @@ wasmtime::component::bindgen!({
     require_store_data_send: true,
 });
 
-pub(crate) use self::exports::oriel::extension::{lifecycle, program};
-pub(crate) use self::oriel::extension::{config, context, key_value, log, types};
+pub(crate) use self::exports::oriel::extension::{event_handler, hook, job, lifecycle, program, sampler, validator};
+pub(crate) use self::oriel::extension::{call, config, context, executions, key_value, log, metrics, secrets, types};

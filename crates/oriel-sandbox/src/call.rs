@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use oriel_model::access::PrincipalId;
 use oriel_model::execution::Resources;
-use oriel_model::id::{ExecutionId, KeyId, TaskId};
+use oriel_model::id::{ExecutionId, TaskId};
 
+use crate::ask::Ask;
 use crate::error::CallError;
 
 /// One call of a program.
@@ -19,18 +21,35 @@ pub struct Call<'a> {
     /// The task that the host called.
     pub task: Option<TaskId>,
     /// Who caused the call.
-    pub principal: Option<KeyId>,
+    pub principal: Option<PrincipalId>,
     /// W3C trace context of the caller.
     pub traceparent: Option<&'a str>,
     /// Less time than the `timeout` limit; more is cut to the limit.
     pub timeout: Option<Duration>,
 }
 
+impl<'a> Call<'a> {
+    /// The same without its input.
+    pub(crate) const fn ask(&self) -> Ask<'a> {
+        Ask {
+            name: self.program,
+            execution: self.execution,
+            task: self.task,
+            principal: self.principal,
+            traceparent: self.traceparent,
+            timeout: self.timeout,
+            binding: None,
+            dry_run: false,
+            caller: None,
+        }
+    }
+}
+
 /// How a call ended and what it cost.
 #[derive(Debug)]
-pub struct Outcome {
-    /// What the program answered: text that claims to be JSON, so parse it before believing it.
-    pub result: Result<String, CallError>,
+pub struct Outcome<T = String> {
+    /// What was answered. Of a program it is text that claims to be JSON, so parse it before believing it.
+    pub result: Result<T, CallError>,
     /// What it cost, also when it failed.
     pub resources: Resources,
 }

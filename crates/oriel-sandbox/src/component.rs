@@ -5,10 +5,11 @@ use std::sync::{Arc, Weak};
 
 use oriel_model::Digest;
 use parking_lot::Mutex;
-use wasmtime::Engine;
-use wasmtime::component::{Component, InstancePre, Linker};
+use wasmtime::component::{Component, Instance, InstancePre, Linker};
+use wasmtime::{Engine, Store};
+use wasmtime_wasi_http::p2::bindings::exports::wasi::http::incoming_handler;
 
-use crate::bindings::{lifecycle, program};
+use crate::bindings::{event_handler, hook, job, lifecycle, program, sampler, validator};
 use crate::cache::Cache;
 use crate::error::SandboxError;
 use crate::ports::ComponentSource;
@@ -18,9 +19,38 @@ use crate::state::State;
 /// pool that runs the same bytes: they are a pure function of those bytes and hold nothing of a tenant.
 pub(crate) struct Loaded {
     pub(crate) pre: InstancePre<State>,
-    pub(crate) program: Option<program::GuestIndices>,
-    pub(crate) lifecycle: Option<lifecycle::GuestIndices>,
+    /// Where its exports are.
+    pub(crate) indices: Indices,
 }
+
+/// The interfaces of the guest API that a component may export, each as where it is in the component ([`Indices`]) or, of an
+/// instance, as what can be called ([`Exports`]).
+macro_rules! exports {
+    ($($name:ident),*) => {
+        #[derive(Default)]
+        pub(crate) struct Indices {
+            $(pub(crate) $name: Option<$name::GuestIndices>,)*
+        }
+
+        #[derive(Default)]
+        pub(crate) struct Exports {
+            $(pub(crate) $name: Option<$name::Guest>,)*
+        }
+
+        impl Indices {
+            fn find(pre: &InstancePre<State>) -> Self {
+                Self { $($name: $name::GuestIndices::new(pre).ok(),)* }
+            }
+
+            /// What an instance exports.
+            pub(crate) fn load(&self, store: &mut Store<State>, instance: &Instance) -> wasmtime::Result<Exports> {
+                Ok(Exports { $($name: self.$name.as_ref().map(|indices| indices.load(&mut *store, instance)).transpose()?,)* })
+            }
+        }
+    };
+}
+
+exports!(program, lifecycle, validator, sampler, event_handler, hook, job, incoming_handler);
 
 /// All components of one engine.
 pub(crate) struct Components {
@@ -157,8 +187,7 @@ impl Components {
             reason: format!("{error:#}"),
         })?;
         Ok(Some(Loaded {
-            program: program::GuestIndices::new(&pre).ok(),
-            lifecycle: lifecycle::GuestIndices::new(&pre).ok(),
+            indices: Indices::find(&pre),
             pre,
         }))
     }

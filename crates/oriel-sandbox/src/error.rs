@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use oriel_model::{Coded, Digest, ErrorCode};
 
+use crate::gate::Refused;
+
 /// Why a component cannot be used.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
@@ -194,11 +196,26 @@ pub enum CallError {
         /// The guest's words.
         message: String,
     },
+    /// The guest answered what its interface allows and the question does not.
+    #[error("{reason}")]
+    Answer {
+        /// What is wrong with the answer.
+        reason: String,
+    },
     /// No instance could be started.
     #[error("the extension did not start: {reason}")]
     StartFailed {
         /// Why not.
         reason: String,
+    },
+    /// Whoever asked went away before the answer was complete.
+    #[error("the caller went away")]
+    CallerGone,
+    /// The time was up while the guest waited for its caller to send, or to take, what belongs to the call.
+    #[error("the caller took longer than {} ms", limit.as_millis())]
+    CallerSlow {
+        /// Time that the call had.
+        limit: Duration,
     },
     /// The component does not export what was called.
     #[error("the component does not export {interface}")]
@@ -216,6 +233,9 @@ pub enum CallError {
     /// pool should call that one.
     #[error("this release takes no more calls")]
     Draining,
+    /// The pool's gate is closed.
+    #[error(transparent)]
+    Refused(#[from] Refused),
     /// The component could not be loaded.
     #[error(transparent)]
     Load(#[from] SandboxError),
@@ -223,7 +243,8 @@ pub enum CallError {
 
 impl CallError {
     /// Whether guest code crashed or was stopped at a limit, whatever it had in mind.
-    pub(crate) const fn is_excess(&self) -> bool {
+    #[must_use]
+    pub const fn is_excess(&self) -> bool {
         matches!(
             self,
             Self::OutputTooLarge { .. }
@@ -252,11 +273,22 @@ impl Coded for CallError {
             Self::Denied { .. } => ErrorCode::ProgramDenied,
             Self::LimitExceeded { .. } => ErrorCode::ProgramLimit,
             Self::Failed { .. } => ErrorCode::ProgramInternal,
+            Self::Answer { .. } => ErrorCode::OutputInvalid,
             Self::StartFailed { .. } => ErrorCode::ExtensionStartFailed,
+            Self::CallerGone => ErrorCode::ExecutionCancelled,
+            Self::CallerSlow { .. } => ErrorCode::RequestTimeout,
             Self::NotExported { .. } => ErrorCode::ComponentExport,
             Self::Overloaded { .. } => ErrorCode::ExtensionOverloaded,
             Self::Draining => ErrorCode::ExtensionDisabled,
+            Self::Refused(refused) => refused.code,
             Self::Load(error) => error.code(),
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused(refused) => refused.retry_after,
+            _ => None,
         }
     }
 }
@@ -272,6 +304,8 @@ pub(crate) enum Stop {
     HostCalls,
     #[error("too many host call bytes")]
     HostBytes,
+    #[error("nobody waits for the answer")]
+    Early,
 }
 
 /// Guests' words are shown to people and kept in records: at most this many bytes of them.

@@ -1,21 +1,25 @@
 //! What a guest can reach: each interface in a file of its own.
 
+mod call;
 mod config;
 mod context;
 mod http;
 mod key_value;
 pub(crate) mod log;
+mod metrics;
+pub(crate) mod secrets;
 mod stdio;
 pub(crate) mod wasi;
 
 use wasmtime::Engine;
 use wasmtime::component::{HasSelf, Linker};
 
-use crate::bindings::{Everything, types};
+use crate::bindings::{Everything, executions, types};
 use crate::error::SandboxError;
 use crate::state::State;
 
 impl types::Host for State {}
+impl executions::Host for State {}
 
 /// Binds every interface once. A component takes from it what it imports.
 pub(crate) fn linker(engine: &Engine) -> Result<Linker<State>, SandboxError> {

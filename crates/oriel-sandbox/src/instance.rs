@@ -1,5 +1,8 @@
 //! One instance of a component: its start, its calls, its end.
 
+mod contributions;
+mod route;
+
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,9 +10,10 @@ use std::time::Duration;
 use oriel_model::execution::Resources;
 use wasmtime::{Engine, Store, Trap, UpdateDeadline, WasmBacktrace};
 
-use crate::bindings::{lifecycle, program, types};
-use crate::call::{Call, ConfigProblem, Health};
-use crate::component::Loaded;
+use crate::ask::Ask;
+use crate::bindings::{lifecycle, types};
+use crate::call::{ConfigProblem, Health};
+use crate::component::{Exports, Loaded};
 use crate::error::{CallError, Stop, shortened};
 use crate::lane::Lane;
 use crate::meter::{self, Meter};
@@ -24,11 +28,21 @@ const TICKS_PER_TURN: u64 = 1;
 /// One of the `lifecycle` functions at work.
 type Managing<'a, T> = Pin<Box<dyn Future<Output = wasmtime::Result<T>> + Send + 'a>>;
 
+/// What a call may take.
+struct Bounds {
+    timeout: Duration,
+    cpu: Duration,
+    /// When the guest is stopped, as [`meter::now`] counts.
+    hard: u64,
+}
+
+/// How a call of an exported function ended, and when.
+type Ended<T> = (Result<wasmtime::Result<Result<T, types::Error>>, Stop>, u64);
+
 /// One instance, used by one call at a time.
 pub(crate) struct Instance {
     store: Store<State>,
-    program: Option<program::Guest>,
-    lifecycle: Option<lifecycle::Guest>,
+    exports: Exports,
     meter: Arc<Meter>,
     lane: Arc<Lane>,
     calls: u32,
@@ -66,23 +80,20 @@ impl Instance {
 
         let start = async {
             let instance = loaded.pre.instantiate_async(&mut store).await?;
-            let program = loaded
-                .program
-                .as_ref()
-                .map(|program| program.load(&mut store, &instance))
-                .transpose()?;
-            let lifecycle = loaded.lifecycle.as_ref().filter(|_| spec.lifecycle);
-            let lifecycle = lifecycle.map(|lifecycle| lifecycle.load(&mut store, &instance)).transpose()?;
-            let answer = match &lifecycle {
+            let mut exports = loaded.indices.load(&mut store, &instance)?;
+            if !spec.lifecycle {
+                exports.lifecycle = None;
+            }
+            let answer = match &exports.lifecycle {
                 Some(lifecycle) => lifecycle.call_initialize(&mut store).await?,
                 None => Ok(()),
             };
-            wasmtime::Result::Ok((program, lifecycle, answer))
+            wasmtime::Result::Ok((exports, answer))
         };
         let (result, ended) = meter.run(lane, suspect, started, hard, start).await;
         let state = store.data_mut();
         state.end();
-        let (program, lifecycle, answer) = match result.map_err(wasmtime::Error::from).and_then(|result| result) {
+        let (exports, answer) = match result.map_err(wasmtime::Error::from).and_then(|result| result) {
             Ok(parts) => parts,
             Err(error) => {
                 let reason = match failure(&error, state, timeout, timeout) {
@@ -100,8 +111,7 @@ impl Instance {
         let first_memory = state.limiter.memory();
         Ok(Box::new(Self {
             store,
-            program,
-            lifecycle,
+            exports,
             meter,
             lane: Arc::clone(lane),
             calls: 0,
@@ -113,55 +123,61 @@ impl Instance {
     }
 
     /// Calls a program. `started` is the present moment; a `suspect` guest runs in the lane from the start.
-    pub(crate) async fn execute(&mut self, call: &Call<'_>, started: u64, suspect: bool) -> Result<String, CallError> {
+    pub(crate) async fn execute(&mut self, ask: &Ask<'_>, input: &str, started: u64, suspect: bool) -> Result<String, CallError> {
+        let bounds = self.prepare(ask, started);
         let Self {
             store,
-            program,
+            exports,
             meter,
             lane,
+            broken,
             ..
         } = self;
-        let Some(program) = program else {
+        let Some(program) = &exports.program else {
             return Err(CallError::NotExported {
                 interface: "oriel:extension/program",
             });
         };
-        let spec = &store.data().spec;
-        let (cpu, output_limit) = (spec.limits.cpu.0, spec.limits.output.0);
-        let timeout = call.timeout.map_or(spec.limits.timeout.0, |asked| asked.min(spec.limits.timeout.0));
-        store.data_mut().begin(started, timeout, cpu, Some(call));
-        store.set_epoch_deadline(TICKS_PER_TURN);
-        let hard = store.data().call.hard;
-
         // Broken until shown otherwise: a caller that goes away in the middle leaves a guest in mid-call.
-        self.broken = true;
-        let (result, ended) = meter
-            .run(
-                lane,
-                suspect,
-                started,
-                hard,
-                program.call_execute(&mut *store, call.program, call.input),
-            )
-            .await;
-        self.last_used = ended;
+        *broken = true;
+        let run = program.call_execute(&mut *store, ask.name, input);
+        let ended = meter.run(lane, suspect, started, bounds.hard, run).await;
+        let output = self.conclude(ended, &bounds)?;
+        self.within_output(output)
+    }
+
+    /// Sets the bounds of a call that starts now.
+    fn prepare(&mut self, ask: &Ask<'_>, started: u64) -> Bounds {
+        let limits = &self.store.data().spec.limits;
+        let cpu = limits.cpu.0;
+        let timeout = ask.timeout.map_or(limits.timeout.0, |asked| asked.min(limits.timeout.0));
+        self.store.data_mut().begin(started, timeout, cpu, Some(ask));
+        self.store.set_epoch_deadline(TICKS_PER_TURN);
+        let hard = self.store.data().call.hard;
+        Bounds { timeout, cpu, hard }
+    }
+
+    /// What a call came to.
+    fn conclude<T>(&mut self, (result, at): Ended<T>, bounds: &Bounds) -> Result<T, CallError> {
+        self.last_used = at;
         self.calls += 1;
-        store.data_mut().end();
-        match result {
-            Ok(Ok(answer)) => {
+        self.store.data_mut().end();
+        match result.map_err(wasmtime::Error::from).and_then(|result| result) {
+            Ok(answer) => {
                 self.broken = false;
-                match answer {
-                    Ok(output) if output.len() as u64 > output_limit => Err(CallError::OutputTooLarge {
-                        length: output.len() as u64,
-                        limit: output_limit,
-                    }),
-                    Ok(output) => Ok(output),
-                    Err(error) => Err(guest_error(error, timeout)),
-                }
+                answer.map_err(|error| guest_error(error, bounds.timeout))
             }
-            Ok(Err(error)) => Err(failure(&error, store.data(), timeout, cpu)),
-            Err(stop) => Err(failure(&stop.into(), store.data(), timeout, cpu)),
+            Err(error) => Err(failure(&error, self.store.data(), bounds.timeout, bounds.cpu)),
         }
+    }
+
+    /// An answer that is within the `output` limit.
+    fn within_output(&self, output: String) -> Result<String, CallError> {
+        let (length, limit) = (output.len() as u64, self.store.data().spec.limits.output.0);
+        if length > limit {
+            return Err(CallError::OutputTooLarge { length, limit });
+        }
+        Ok(output)
     }
 
     /// What the last call cost.
@@ -174,6 +190,11 @@ impl Instance {
         }
     }
 
+    /// Bytes of bodies that the last call sent and got over HTTP.
+    pub(crate) fn outbound_bytes(&self) -> u64 {
+        self.meter.outbound()
+    }
+
     /// Runs one of the `lifecycle` functions under the limits of a call.
     async fn manage<T: Send>(
         &mut self,
@@ -181,12 +202,12 @@ impl Instance {
     ) -> Result<Option<T>, CallError> {
         let Self {
             store,
-            lifecycle,
+            exports,
             meter,
             lane,
             ..
         } = self;
-        let Some(lifecycle) = lifecycle else { return Ok(None) };
+        let Some(lifecycle) = &exports.lifecycle else { return Ok(None) };
         let limits = &store.data().spec.limits;
         let (timeout, cpu) = (limits.timeout.0, limits.cpu.0);
         let started = meter::now();
@@ -260,7 +281,7 @@ impl Instance {
 
     /// Whether it wants to be told of its end.
     pub(crate) fn has_shutdown(&self) -> bool {
-        self.lifecycle.is_some() && !self.broken
+        self.exports.lifecycle.is_some() && !self.broken
     }
 
     /// Bytes of linear memory that it holds.
@@ -284,6 +305,7 @@ fn failure(error: &wasmtime::Error, state: &State, timeout: Duration, cpu: Durat
                 what: "host call bytes",
                 limit: limits.host_call_bytes.0,
             },
+            Stop::Early => CallError::CallerGone,
         };
     }
     if let Some((what, limit)) = state.limiter.refused() {

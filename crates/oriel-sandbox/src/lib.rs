@@ -12,12 +12,15 @@
 
 #![deny(unsafe_code)]
 
+mod ask;
 mod bindings;
 mod cache;
 mod call;
+mod caller;
 mod component;
 mod engine;
 mod error;
+mod gate;
 mod host;
 mod instance;
 mod lane;
@@ -27,6 +30,7 @@ mod options;
 mod pool;
 mod ports;
 mod reaper;
+mod route;
 mod sandbox;
 mod shape;
 mod slots;
@@ -34,14 +38,19 @@ mod state;
 mod ticker;
 mod trust;
 
+pub use ask::{Ask, EventData, EventView, ExecutionView, History, HookAnswer, HookCall, JobRun, Subject, Trigger};
 pub use call::{Call, ConfigProblem, Health, Outcome};
+pub use caller::Caller;
 pub use error::{CallError, SandboxError, SourceError};
+pub use gate::{Gate, Pass, Refused, Spent, moment};
 pub use options::{SandboxOptions, SystemClock, SystemResolver};
 pub use pool::{Lease, Pool, PoolSpec, PoolStats};
 pub use ports::{
-    Clock, ComponentSource, Connect, Entry, HostServices, KeyPage, KeyValue, KeyValueError, LogRecord, LogSink, Refusal, RefusalSink,
-    Resolve, Stream,
+    Calls, Clock, ComponentSource, Connect, Entry, GuestCall, GuestError, HostServices, KeyPage, KeyValue, KeyValueError, LogRecord,
+    LogSink, Measurement, MetricKind, Metrics, NoCalls, NoMetrics, NoSecrets, Refusal, RefusalSink, Resolve, SecretUse, SecretValue,
+    Secrets, Stream,
 };
+pub use route::{RouteBody, RouteCall};
 pub use sandbox::{Sandbox, SandboxStats};
 pub use shape::Shape;
 pub use trust::{RootsError, TrustedRoots};

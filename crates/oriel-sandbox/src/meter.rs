@@ -40,6 +40,7 @@ pub(crate) struct Meter {
     cpu: AtomicU64,
     host_calls: AtomicU32,
     host_bytes: AtomicU64,
+    outbound_bytes: AtomicU64,
 }
 
 impl Meter {
@@ -48,6 +49,7 @@ impl Meter {
         self.cpu.store(0, Relaxed);
         self.host_calls.store(0, Relaxed);
         self.host_bytes.store(0, Relaxed);
+        self.outbound_bytes.store(0, Relaxed);
     }
 
     /// The guest's turn is over. Answers the nanoseconds that it has run by `now`.
@@ -82,6 +84,17 @@ impl Meter {
     /// Counts bytes that cross; answers how many have.
     pub(crate) fn count_bytes(&self, bytes: u64) -> u64 {
         self.host_bytes.fetch_add(bytes, Relaxed).saturating_add(bytes)
+    }
+
+    /// Counts bytes of a body that goes out or comes in over HTTP.
+    pub(crate) fn count_outbound(&self, bytes: u64) {
+        self.outbound_bytes.fetch_add(bytes, Relaxed);
+        self.count_bytes(bytes);
+    }
+
+    /// Bytes over HTTP so far.
+    pub(crate) fn outbound(&self) -> u64 {
+        self.outbound_bytes.load(Relaxed)
     }
 
     /// Bytes that have crossed so far.

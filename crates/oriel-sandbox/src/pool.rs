@@ -4,15 +4,16 @@
 //! called. Leases are handed over in the order in which they were asked for, directly from who gives back to who
 //! waits.
 
+mod contributions;
 mod lease;
 mod queue;
+mod route;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use oriel_model::Digest;
-use oriel_model::execution::Resources;
 use oriel_model::id::TenantId;
 use oriel_model::limits::Limits;
 use oriel_model::manifest::Reuse;
@@ -26,6 +27,7 @@ use self::queue::Queue;
 use crate::call::{Call, ConfigProblem, Health, Outcome};
 use crate::component::Loaded;
 use crate::error::CallError;
+use crate::gate::Gate;
 use crate::instance::Instance;
 use crate::ports::{ComponentSource, HostServices};
 use crate::sandbox::Shared;
@@ -59,6 +61,8 @@ pub struct PoolSpec {
     pub config: Arc<str>,
     /// Where host calls end.
     pub services: HostServices,
+    /// What stands before its calls; absent: nothing.
+    pub gate: Option<Arc<dyn Gate>>,
 }
 
 impl PoolSpec {
@@ -86,6 +90,7 @@ impl PoolSpec {
             lifecycle: false,
             config: "{}".into(),
             services,
+            gate: None,
         }
     }
 }
@@ -157,10 +162,7 @@ impl Pool {
         let limit = self.0.spec.limits.timeout.0;
         match self.lease(call.timeout.map_or(limit, |asked| asked.min(limit))).await {
             Ok(mut lease) => lease.call(call).await,
-            Err(error) => Outcome {
-                result: Err(error),
-                resources: Resources::default(),
-            },
+            Err(error) => Outcome::refused(error),
         }
     }
 
@@ -169,8 +171,16 @@ impl Pool {
     ///
     /// # Errors
     /// [`CallError::Overloaded`] when the queue is full or the wait was in vain, [`CallError::Draining`] when the
-    /// pool takes no more calls.
+    /// pool takes no more calls, [`CallError::Refused`] when its gate is closed.
     pub async fn lease(&self, wait: Duration) -> Result<Lease, CallError> {
+        if let Some(gate) = &self.0.spec.gate {
+            gate.open()?;
+        }
+        self.lease_ungated(wait).await
+    }
+
+    /// The same for the host's own purposes, whether or not the gate is open.
+    async fn lease_ungated(&self, wait: Duration) -> Result<Lease, CallError> {
         let shared = &self.0;
         let ticket = {
             let mut inner = shared.inner.lock();
@@ -211,7 +221,7 @@ impl Pool {
     /// # Errors
     /// As a call's.
     pub async fn health_check(&self) -> Result<Health, CallError> {
-        self.lease(self.0.spec.limits.timeout.0).await?.health_check().await
+        self.lease_ungated(self.0.spec.limits.timeout.0).await?.health_check().await
     }
 
     /// Asks the guest what is wrong with `config`; nothing when it does not export `lifecycle`.
@@ -219,7 +229,7 @@ impl Pool {
     /// # Errors
     /// As a call's.
     pub async fn check_config(&self, config: &str) -> Result<Vec<ConfigProblem>, CallError> {
-        self.lease(self.0.spec.limits.timeout.0).await?.check_config(config).await
+        self.lease_ungated(self.0.spec.limits.timeout.0).await?.check_config(config).await
     }
 
     /// Its numbers now.

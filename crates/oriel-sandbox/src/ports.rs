@@ -1,5 +1,9 @@
 //! What the sandbox needs from outside, as small object-safe traits.
 
+mod calls;
+mod metrics;
+mod secrets;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +14,9 @@ use oriel_model::log::LogLevel;
 use oriel_model::name::ExtensionName;
 use oriel_model::permissions::Scheme;
 
+pub use self::calls::{Calls, GuestCall, NoCalls};
+pub use self::metrics::{Measurement, MetricKind, Metrics, NoMetrics};
+pub use self::secrets::{NoSecrets, SecretUse, SecretValue, Secrets};
 use crate::error::SourceError;
 
 /// Where a component's bytes come from when its native artifact is missing or unusable.
@@ -28,6 +35,50 @@ pub struct HostServices {
     pub log: Arc<dyn LogSink>,
     /// Host calls that its grant does not cover.
     pub refusals: Arc<dyn RefusalSink>,
+    /// Programs of other extensions.
+    pub calls: Arc<dyn Calls>,
+    /// Its secrets.
+    pub secrets: Arc<dyn Secrets>,
+    /// Its own measurements.
+    pub metrics: Arc<dyn Metrics>,
+}
+
+impl HostServices {
+    /// Services with nobody to call, no secrets and no measurements; set those fields afterwards where there are some.
+    #[must_use]
+    pub fn new(key_value: Arc<dyn KeyValue>, log: Arc<dyn LogSink>, refusals: Arc<dyn RefusalSink>) -> Self {
+        Self {
+            key_value,
+            log,
+            refusals,
+            calls: Arc::new(NoCalls),
+            secrets: Arc::new(NoSecrets),
+            metrics: Arc::new(NoMetrics),
+        }
+    }
+}
+
+/// Why a host call has no answer. The texts reach the guest.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GuestError {
+    /// What the guest gave cannot be used.
+    #[error("{0}")]
+    InvalidInput(String),
+    /// Something does not answer, or not now.
+    #[error("{0}")]
+    Unavailable(String),
+    /// It may not.
+    #[error("{0}")]
+    Denied(String),
+    /// A limit is reached; the text names it.
+    #[error("{0}")]
+    LimitExceeded(String),
+    /// The call's deadline passed.
+    #[error("the deadline passed")]
+    DeadlineExceeded,
+    /// A fault of the side that answers.
+    #[error("{0}")]
+    Internal(String),
 }
 
 /// One value.

@@ -1,6 +1,8 @@
 //! A component's own type, read without compiling it, and its agreement with a manifest.
 
+use oriel_model::contribution::ContributionKind;
 use oriel_model::manifest::{HOST_API, Manifest};
+use oriel_model::permissions::Permissions;
 use wasmparser::{Encoding, Parser, Payload};
 
 use crate::error::SandboxError;
@@ -15,7 +17,7 @@ pub struct Shape {
 }
 
 /// Interfaces of the guest API that need no permission.
-const FREE: [&str; 4] = ["types", "context", "log", "config"];
+const FREE: [&str; 6] = ["types", "executions", "context", "log", "config", "metrics"];
 /// WASI packages that every extension may import.
 const WASI: [&str; 6] = ["cli", "clocks", "filesystem", "io", "random", "sockets"];
 /// Exports that some toolchains leave behind without meaning anything by them.
@@ -140,16 +142,19 @@ impl Shape {
                 ))
             };
             match (import.package, import.name) {
-                ("oriel:extension", name) if name == "key-value" || FREE.contains(&name) => {
+                ("oriel:extension", name) if FREE.contains(&name) || permission(name, &manifest.permissions).is_some() => {
                     if !import.served_by(&HOST_API) {
                         return fail(format!("the component imports `{full}`, but this host offers version {HOST_API}"));
                     }
-                    if name == "key-value" && !manifest.permissions.key_value {
-                        return needs("key_value");
+                    if let Some((permission, false)) = permission(name, &manifest.permissions) {
+                        return needs(permission);
                     }
                 }
                 ("wasi:http", "types" | "outgoing-handler") if import.is_wasi_02() => {
-                    if manifest.permissions.network.is_empty() {
+                    // The world of HTTP handlers imports the client too, and many tools leave it in whether or not it is used.
+                    // Each request that it makes is checked against the grant.
+                    let answers = manifest.has(ContributionKind::Route);
+                    if manifest.permissions.network.is_empty() && !answers {
                         return needs("network");
                     }
                 }
@@ -161,25 +166,29 @@ impl Shape {
     }
 
     fn check_exports(&self, manifest: &Manifest) -> Result<(), SandboxError> {
-        for (interface, declared, how) in [
-            ("program", !manifest.programs.is_empty(), "`[[programs]]`"),
-            ("lifecycle", manifest.lifecycle, "`lifecycle = true`"),
-        ] {
-            let full = format!("oriel:extension/{interface}@{HOST_API}");
-            if declared && !self.exports_interface(interface) {
-                let reason = format!("the manifest declares {how}, but the component does not export `{full}`");
-                return Err(SandboxError::Export { interface: full, reason });
-            }
-            if !declared && self.exports_interface(interface) {
-                let reason = format!("the component exports `{full}`, but the manifest does not declare {how}");
-                return Err(SandboxError::Export { interface: full, reason });
-            }
+        let lifecycle = ("lifecycle", manifest.lifecycle, "`lifecycle = true`".to_owned());
+        let kinds = ContributionKind::ALL.into_iter().filter(|kind| *kind != ContributionKind::Route);
+        let kinds = kinds.map(|kind| (kind.as_str(), manifest.has(kind), format!("`[[{}]]`", kind.table())));
+        for (interface, declared, how) in kinds.chain([lifecycle]) {
+            self.check_export(
+                &format!("oriel:extension/{interface}@{HOST_API}"),
+                self.exports_interface(interface),
+                declared,
+                &how,
+            )?;
         }
+        let handles = self.exports.iter().any(|full| is_incoming_handler(full));
+        self.check_export(INCOMING_HANDLER, handles, manifest.has(ContributionKind::Route), "`[[routes]]`")?;
         for full in &self.exports {
             let known = match Interface::parse(full) {
                 None => LEFTOVERS.contains(&full.as_str()),
                 Some(export) => match export.package {
-                    "oriel:extension" => matches!(export.name, "program" | "lifecycle") && export.served_by(&HOST_API),
+                    "oriel:extension" => {
+                        let kind = ContributionKind::from_text(export.name);
+                        (export.name == "lifecycle" || kind.is_some_and(|kind| kind != ContributionKind::Route))
+                            && export.served_by(&HOST_API)
+                    }
+                    "wasi:http" => is_incoming_handler(full),
                     package => package == "wasi:cli",
                 },
             };
@@ -193,4 +202,33 @@ impl Shape {
         }
         Ok(())
     }
+
+    fn check_export(&self, full: &str, exported: bool, declared: bool, how: &str) -> Result<(), SandboxError> {
+        let reason = match (declared, exported) {
+            (true, false) => format!("the manifest declares {how}, but the component does not export `{full}`"),
+            (false, true) => format!("the component exports `{full}`, but the manifest does not declare {how}"),
+            _ => return Ok(()),
+        };
+        Err(SandboxError::Export {
+            interface: full.to_owned(),
+            reason,
+        })
+    }
+}
+
+/// The permission that an interface of the guest API needs, and whether it is asked for.
+fn permission(interface: &str, asked: &Permissions) -> Option<(&'static str, bool)> {
+    Some(match interface {
+        "key-value" => ("key_value", asked.key_value),
+        "call" => ("call", !asked.call.is_empty()),
+        "secrets" => ("secrets", !asked.secrets.is_empty()),
+        _ => return None,
+    })
+}
+
+/// What answers routes, of any version of WASI 0.2.
+const INCOMING_HANDLER: &str = "wasi:http/incoming-handler@0.2.0";
+
+fn is_incoming_handler(full: &str) -> bool {
+    Interface::parse(full).is_some_and(|export| export.package == "wasi:http" && export.name == "incoming-handler" && export.is_wasi_02())
 }

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use oriel_model::id::{ExecutionId, KeyId, TaskId};
+use oriel_model::access::PrincipalId;
+use oriel_model::id::{ExecutionId, TaskId};
 
-use crate::call::Call;
+use crate::ask::Ask;
+use crate::caller::Caller;
 use crate::error::Stop;
 use crate::host::log::Lines;
+use crate::host::secrets::Placeholders;
 use crate::host::wasi::Wasi;
 use crate::limiter::Limiter;
 use crate::meter::{self, Meter};
@@ -16,7 +19,10 @@ use crate::pool::PoolSpec;
 use crate::ports::Refusal;
 
 /// After the soft deadline, the time that a guest has to end by itself.
-const GRACE: Duration = Duration::from_millis(50);
+pub(crate) const GRACE: Duration = Duration::from_millis(50);
+
+/// What a guest is told that wants an effect in a dry run.
+pub(crate) const DRY_RUN: &str = "this is a dry run: nothing may be changed or sent";
 
 /// The data of one store, that is, of one instance.
 pub(crate) struct State {
@@ -25,6 +31,8 @@ pub(crate) struct State {
     pub(crate) limiter: Limiter,
     pub(crate) meter: Arc<Meter>,
     pub(crate) call: InCall,
+    /// What stands for secrets in this instance.
+    pub(crate) placeholders: Arc<Placeholders>,
     /// Made when the guest first logs.
     pub(crate) lines: Option<Arc<Lines>>,
     /// Made when the guest first makes a WASI call: most calls never do.
@@ -36,9 +44,17 @@ pub(crate) struct State {
 pub(crate) struct InCall {
     pub(crate) execution: Option<ExecutionId>,
     pub(crate) task: Option<TaskId>,
-    pub(crate) principal: Option<KeyId>,
+    pub(crate) principal: Option<PrincipalId>,
     /// Keeps its allocation from call to call.
     pub(crate) traceparent: String,
+    /// The configuration of the binding by which the call came.
+    pub(crate) binding: Option<Arc<str>>,
+    /// Whether host calls with an effect are refused.
+    pub(crate) dry_run: bool,
+    /// The extension that made the call, if one did.
+    pub(crate) caller: Option<Arc<Caller>>,
+    /// What this extension is to those that it calls; made when it first does.
+    pub(crate) calls_as: Option<Arc<Caller>>,
     /// When host calls begin to answer `deadline-exceeded`, as [`meter::now`] counts.
     pub(crate) soft: u64,
     /// When the guest is stopped.
@@ -53,6 +69,7 @@ impl State {
             limiter: Limiter::new(&spec.limits),
             meter: Arc::default(),
             call: InCall::default(),
+            placeholders: Arc::default(),
             lines: None,
             wasi: None,
             spec,
@@ -60,19 +77,23 @@ impl State {
         }
     }
 
-    /// A call starts at `started` and has `timeout`; `call` is absent for what the host does itself.
-    pub(crate) fn begin(&mut self, started: u64, timeout: Duration, cpu: Duration, call: Option<&Call<'_>>) {
+    /// A call starts at `started` and has `timeout`; `ask` is absent for what the host does itself.
+    pub(crate) fn begin(&mut self, started: u64, timeout: Duration, cpu: Duration, ask: Option<&Ask<'_>>) {
         self.meter.begin();
         self.limiter.begin();
         self.call.soft = started.saturating_add(meter::nanos(timeout));
         self.call.hard = self.call.soft.saturating_add(meter::nanos(GRACE));
         self.call.cpu = meter::nanos(cpu);
         self.call.traceparent.clear();
-        if let Some(call) = call {
-            self.call.execution = Some(call.execution);
-            self.call.task = call.task;
-            self.call.principal = call.principal;
-            self.call.traceparent.push_str(call.traceparent.unwrap_or_default());
+        self.call.binding = ask.and_then(|ask| ask.binding.cloned());
+        self.call.dry_run = ask.is_some_and(|ask| ask.dry_run);
+        self.call.caller = ask.and_then(|ask| ask.caller.cloned());
+        self.call.calls_as = None;
+        if let Some(ask) = ask {
+            self.call.execution = Some(ask.execution);
+            self.call.task = ask.task;
+            self.call.principal = ask.principal;
+            self.call.traceparent.push_str(ask.traceparent.unwrap_or_default());
         } else {
             self.call.execution = None;
             self.call.task = None;

@@ -9,15 +9,19 @@
 mod suite {
     mod cache;
     mod calls;
+    mod contributions;
     mod coverage;
     mod http;
     mod https;
+    mod imports;
     mod key_value;
     mod lane;
     mod lifecycle;
     mod limits;
     mod neighbours;
     mod pools;
+    mod routes;
+    mod secrets;
     mod shape;
     mod support;
     mod wasi;

@@ -4,9 +4,11 @@
 //! A flag wins over an environment variable, that over the file, that over the default. Whatever is not in the list is
 //! an error, in the file as in the environment: a misspelt limit must not be a limit that is not there.
 
+mod bindings;
 mod docs;
 mod error;
 mod file;
+mod origin;
 mod value;
 
 use std::collections::BTreeMap;
@@ -14,12 +16,15 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use oriel_extensions::Prices;
 use oriel_model::limits::{ByteSize, Limits, LimitsRequest, TimeSpan};
 
+pub use self::bindings::FileBinding;
 pub use self::docs::reference;
 pub use self::error::ConfigError;
+pub use self::origin::RoutesOrigin;
 use self::value::SettingValue;
-pub use self::value::{Durability, LogFormat, Networks, Origins, Secret};
+pub use self::value::{Durability, LogFormat, Networks, Origins, Price, RoleRules, Secret, Words};
 
 /// One thing that can be set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,11 +64,13 @@ macro_rules! settings {
             $($(#[doc = $doc])+ pub $field: $type,)*
             /// The most that an extension's limits may be set to on this server.
             pub limits: Limits,
+            /// The bindings that the file declares.
+            pub bindings: Vec<FileBinding>,
         }
 
         impl Default for Config {
             fn default() -> Self {
-                Self { $($field: $default,)* limits: Limits::ceiling() }
+                Self { $($field: $default,)* limits: Limits::ceiling(), bindings: Vec::new() }
             }
         }
 
@@ -150,8 +157,79 @@ settings! {
     /// A file of certificate authorities in PEM that outbound HTTPS of extensions trusts beside those that Mozilla
     /// trusts, such as a company's own. The system's store is not read.
     ca_certificates "ca_certificates" plain: Option<PathBuf> = None;
+    /// Proxies in front of the server, as `10.0.0.0/8`: from them, and only from them, `X-Forwarded-For` is believed.
+    trusted_proxies "trusted_proxies" plain: Networks = Networks(Vec::new());
+    /// The address under which browsers reach this server, such as `https://oriel.example.com`. Needed to sign in; without it,
+    /// the address on which the server listens.
+    public_url "public_url" plain: Option<String> = None;
+    /// An origin of their own for routes of extensions: `https://ext.example.com` for all together, `https://*.ext.example.com`
+    /// for one each, as `https://NAME--TENANT.ext.example.com`. Routes are then served there and nothing else is. Without it they are
+    /// served under `/x/` beside the API, and browsers treat their pages as sandboxed.
+    routes_origin "routes_origin" plain: Option<RoutesOrigin> = None;
     /// Whether `/metrics` answers without a key.
     public_metrics "public_metrics" plain: bool = true;
+    /// Crashes of an extension in a row that trip its circuit breaker; where it is called very often, one in a hundred of the
+    /// calls of the window. 0: crashes in a row do not trip it.
+    health_crashes "health.crashes" plain: u32 = 5;
+    /// The time over which the calls of an extension are counted.
+    health_window "health.window" plain: TimeSpan = TimeSpan(Duration::from_secs(10));
+    /// Calls in that time below which a share of them means nothing.
+    health_min_calls "health.min_calls" plain: u32 = 20;
+    /// The share of calls, in percent, that may fail by the extension's fault before the breaker trips; 100: it never does.
+    health_error_rate "health.error_rate" plain: u32 = 50;
+    /// The share of calls, in percent, that may fail before the extension shows as degraded.
+    health_degraded_rate "health.degraded_rate" plain: u32 = 10;
+    /// How long a tripped extension is left alone at first. Each further time it is twice as long.
+    health_backoff "health.backoff" plain: TimeSpan = TimeSpan(Duration::from_secs(1));
+    /// The longest that a tripped extension is left alone.
+    health_backoff_max "health.backoff_max" plain: TimeSpan = TimeSpan(Duration::from_secs(300));
+    /// Calls that a tripped extension must answer, one after the other, before all calls are let through.
+    health_probes "health.probes" plain: u32 = 3;
+    /// Trips in a row, or within an hour, after which an extension is put in quarantine. 0: none is.
+    health_quarantine_trips "health.quarantine_trips" plain: u32 = 8;
+    /// After what time quarantine ends by itself; 0ms: only somebody ends it.
+    health_quarantine_for "health.quarantine_for" plain: TimeSpan = TimeSpan(Duration::ZERO);
+    /// How often an extension that is called is asked for its own health check; 0ms: never.
+    health_check_interval "health.check_interval" plain: TimeSpan = TimeSpan(Duration::from_secs(30));
+    /// Default for tenants: requests in a second, in the long run, on each node.
+    quota_requests_per_second "quotas.requests_per_second" plain: Option<u32> = None;
+    /// Default for tenants: requests at once after a rest. Without it, as many as a second allows.
+    quota_burst "quotas.burst" plain: Option<u32> = None;
+    /// Default for tenants: requests that are worked on at once, on each node.
+    quota_concurrent_requests "quotas.concurrent_requests" plain: Option<u32> = None;
+    /// Default for tenants: extensions that are installed.
+    quota_extensions "quotas.extensions" plain: Option<u32> = None;
+    /// Default for tenants: tasks.
+    quota_tasks "quotas.tasks" plain: Option<u32> = None;
+    /// Default for tenants: keys that are neither revoked nor expired.
+    quota_keys "quotas.keys" plain: Option<u32> = None;
+    /// Default for tenants: what their extensions keep in key-value stores.
+    quota_stored_bytes "quotas.stored_bytes" plain: Option<ByteSize> = None;
+    /// The OpenID Connect issuer that people sign in with, such as `https://id.example.com`. Without it nobody signs in.
+    oidc_issuer "oidc.issuer" plain: Option<String> = None;
+    /// Who this server is to the issuer.
+    oidc_client_id "oidc.client_id" plain: Option<String> = None;
+    /// How this server proves to the issuer who it is. Without it, it is a public client.
+    oidc_client_secret "oidc.client_secret" secret: Option<Secret> = None;
+    /// Scopes that are asked for beside `openid`.
+    oidc_scopes "oidc.scopes" plain: Words = Words(vec!["email".to_owned(), "profile".to_owned()]);
+    /// The claim that holds somebody's roles or groups.
+    oidc_role_claim "oidc.role_claim" plain: String = "groups".to_owned();
+    /// Which value of that claim means which role, as `VALUE=ROLE` for the tenant `default` or `VALUE=ROLE@TENANT`. The first
+    /// that fits counts. People without one sign in when somebody has added their e-mail address.
+    oidc_roles "oidc.roles" plain: RoleRules = RoleRules(Vec::new());
+    /// For how long somebody stays signed in.
+    session_ttl "session_ttl" plain: TimeSpan = TimeSpan(Duration::from_secs(8 * 3_600));
+    /// What a second of an extension's CPU time costs, for `GET /api/v1/usage`.
+    prices_cpu_second "prices.cpu_second" plain: Price = Price(0.0);
+    /// What a million calls of extensions cost.
+    prices_million_calls "prices.million_calls" plain: Price = Price(0.0);
+    /// What a GiB costs that extensions send and get over HTTP.
+    prices_outbound_gib "prices.outbound_gib" plain: Price = Price(0.0);
+    /// The currency of the prices, as it shall be shown.
+    prices_currency "prices.currency" plain: Option<String> = None;
+    /// For how long usage by the hour is kept.
+    retention_usage "retention.usage" plain: TimeSpan = TimeSpan(Duration::from_secs(9_600 * 3_600));
     /// For how long executions are kept.
     retention_executions "retention.executions" plain: TimeSpan = TimeSpan(Duration::from_secs(720 * 3_600));
     /// For how long log lines of extensions are kept.
@@ -241,7 +319,11 @@ impl Config {
         if let Some((path, text)) = file {
             let name = path.display().to_string();
             match file::read(text, &settings) {
-                Ok(values) => {
+                Ok((values, bindings)) => {
+                    config.bindings.extend(bindings.into_iter().map(|mut binding| {
+                        binding.declared.place = format!("{name}:{}", binding.declared.place);
+                        binding
+                    }));
                     for value in values {
                         if let Err(message) = config.assign(&value.key, &value.text) {
                             problems.push(format!("{name}:{}:{}: `{}`: {message}", value.line, value.column, value.key));
@@ -290,6 +372,15 @@ impl Config {
         )
     }
 
+    /// What extensions' usage costs.
+    pub(crate) fn prices(&self) -> Prices {
+        Prices {
+            cpu_second: self.prices_cpu_second.0,
+            million_calls: self.prices_million_calls.0,
+            outbound_gib: self.prices_outbound_gib.0,
+        }
+    }
+
     /// Where compiled code lies.
     pub(crate) fn code_dir(&self) -> PathBuf {
         self.data_dir.join("code")
@@ -318,16 +409,44 @@ impl Config {
         {
             problems.push("`database`: it must start with `sqlite:` or `postgres://`".to_owned());
         }
+        if self.oidc_issuer.is_some() != self.oidc_client_id.is_some() {
+            problems.push("`oidc.issuer` and `oidc.client_id`: both or none".to_owned());
+        }
+        for (key, url) in [("oidc.issuer", &self.oidc_issuer), ("public_url", &self.public_url)] {
+            let web = |url: &String| url.starts_with("https://") || url.starts_with("http://");
+            if url.as_ref().is_some_and(|url| !web(url)) {
+                problems.push(format!("`{key}`: it must start with `https://`"));
+            }
+        }
+        if self.quota_burst.is_some() && self.quota_requests_per_second.is_none() {
+            problems.push("`quotas.burst`: it needs `quotas.requests_per_second`".to_owned());
+        }
         for (key, zero) in [
+            ("quotas.requests_per_second", self.quota_requests_per_second == Some(0)),
+            ("quotas.burst", self.quota_burst == Some(0)),
+            ("quotas.concurrent_requests", self.quota_concurrent_requests == Some(0)),
+            ("quotas.keys", self.quota_keys == Some(0)),
+            ("session_ttl", self.session_ttl.0.is_zero()),
             ("max_in_flight", self.max_in_flight == 0),
             ("max_connections", self.max_connections == 0),
             ("max_batch_items", self.max_batch_items == 0),
             ("max_body", self.max_body.0 == 0),
             ("header_timeout", self.header_timeout.0.is_zero()),
             ("body_timeout", self.body_timeout.0.is_zero()),
+            ("health.window", self.health_window.0.is_zero()),
+            ("health.backoff", self.health_backoff.0.is_zero()),
+            ("health.probes", self.health_probes == 0),
         ] {
             if zero {
                 problems.push(format!("`{key}`: it must not be 0"));
+            }
+        }
+        for (key, share) in [
+            ("health.error_rate", self.health_error_rate),
+            ("health.degraded_rate", self.health_degraded_rate),
+        ] {
+            if share > 100 {
+                problems.push(format!("`{key}`: it is a percentage, at most 100"));
             }
         }
         if problems.is_empty() {

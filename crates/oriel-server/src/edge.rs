@@ -1,13 +1,17 @@
-//! What every request passes, in this order: its route and id, the limit of requests in flight, authentication and
-//! scope, the announced length of its body, its idempotency key, its handler, and the writing out of problems.
+//! What every request passes, in this order: its route and id, the limit of requests in flight, authentication, rate,
+//! scope and policies, the announced length of its body, its idempotency key, its handler, and the writing out of problems.
 //!
 //! One plain function instead of a stack of layers: each layer of a stack would box a future and copy the request on the
 //! path that has to be fast, and the order above would be spread over several files.
 
+pub(crate) mod cookies;
 mod idempotency;
+mod limits;
+mod mount;
 mod routes;
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -18,16 +22,19 @@ use axum::body::Body;
 use axum::response::Response;
 use futures::FutureExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
-use oriel_access::Access;
-use oriel_model::access::Principal;
+use oriel_access::{Ask, AskTarget, Pass};
+use oriel_model::access::{Principal, ResourceKind};
+use oriel_model::id::SessionId;
 use oriel_model::time::{Clock as _, SystemClock};
 use oriel_model::{Blame, ErrorCode};
+use percent_encoding::percent_decode_str;
 use tower::Service as _;
 use tracing::Instrument as _;
 
 use self::routes::{Found, Routes};
 use crate::app::App;
-use crate::operations::{Allowed, Operation, Takes};
+use crate::metrics::RouteMetrics;
+use crate::operations::{Allowed, CALL_ROUTE, Operation, Takes};
 use crate::problem::Problem;
 use crate::telemetry;
 
@@ -41,6 +48,18 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 pub(crate) struct Call {
     pub principal: Option<Arc<Principal>>,
     pub operation: &'static Operation,
+    /// The session that the caller came with.
+    pub session: Option<SessionId>,
+    /// From where the request comes.
+    pub ip: IpAddr,
+}
+
+/// Somebody who may go on.
+#[derive(Default)]
+struct Admitted {
+    principal: Option<Arc<Principal>>,
+    session: Option<SessionId>,
+    pass: Pass,
 }
 
 /// The way in.
@@ -49,6 +68,7 @@ pub(crate) struct Edge {
     router: Router,
     routes: Routes,
     in_flight: AtomicU32,
+    called_routes: RouteMetrics,
 }
 
 /// Counts one request out again, however it ends.
@@ -63,11 +83,13 @@ impl Drop for InFlight<'_> {
 impl Edge {
     pub(crate) fn new(app: Arc<App>, router: Router) -> Self {
         let routes = Routes::new(&app.metrics);
+        let called_routes = app.metrics.route(&CALL_ROUTE);
         Self {
             app,
             router,
             routes,
             in_flight: AtomicU32::new(0),
+            called_routes,
         }
     }
 
@@ -76,11 +98,16 @@ impl Edge {
     }
 
     /// Answers one request.
-    pub(crate) async fn handle(self: Arc<Self>, request: Request<hyper::body::Incoming>) -> Result<Response, Infallible> {
+    pub(crate) async fn handle(self: Arc<Self>, request: Request<hyper::body::Incoming>, peer: IpAddr) -> Result<Response, Infallible> {
         let started = Instant::now();
         let id = request_id(request.headers());
         let request = request.map(Body::new);
         let head = *request.method() == Method::HEAD;
+        let ip = self.client(request.headers(), peer);
+        if let Some(place) = mount::find(&request, self.app.config.routes_origin.as_ref()) {
+            // In a box of its own, so that no other request carries the room that it takes.
+            return Ok(Box::pin(self.mounted(place, request, ip, &id, started)).await);
+        }
         let origin = (!self.app.config.cors_origins.0.is_empty())
             .then(|| request.headers().get(header::ORIGIN).cloned())
             .flatten();
@@ -88,11 +115,11 @@ impl Edge {
             Found::Route(route) => {
                 let answer = if telemetry::spans_wanted() {
                     let span = telemetry::request_span(request.headers(), route.operation, &id);
-                    let answer = self.answer(route.operation, request, &id).instrument(span.clone()).await;
+                    let answer = self.answer(route.operation, request, ip, &id).instrument(span.clone()).await;
                     telemetry::answered(&span, answer.status());
                     answer
                 } else {
-                    self.answer(route.operation, request, &id).await
+                    self.answer(route.operation, request, ip, &id).await
                 };
                 (Some(route), answer)
             }
@@ -123,30 +150,39 @@ impl Edge {
     }
 
     /// Everything between the route and the reply.
-    async fn answer(self: &Arc<Self>, operation: &'static Operation, mut request: Request<Body>, id: &HeaderValue) -> Response {
+    async fn answer(self: &Arc<Self>, operation: &'static Operation, mut request: Request<Body>, ip: IpAddr, id: &HeaderValue) -> Response {
         let now = self.in_flight.fetch_add(1, Ordering::Relaxed);
         let _guard = InFlight(&self.in_flight);
         if now >= self.app.config.max_in_flight && operation.allowed != Allowed::Everybody {
             return refuse(Problem::new(ErrorCode::ServerBusy, "too many requests are in flight"));
         }
-        let principal = match self.admit(operation, request.headers()).await {
-            Ok(principal) => principal,
+        let Admitted { principal, session, pass } = match self
+            .admit(operation, request.method(), request.uri().path(), request.headers(), ip)
+            .await
+        {
+            Ok(admitted) => admitted,
             Err(problem) => return refuse(problem),
         };
         if let Err(problem) = self.check_request(operation, &request) {
             return refuse(problem);
         }
+        if let (Some(principal), Some(counted)) = (&principal, operation.adds())
+            && let Err(error) = self.app.access.require_room(principal.tenant, counted).await
+        {
+            return refuse(error.into());
+        }
         request.extensions_mut().insert(Call {
             principal: principal.clone(),
             operation,
+            session,
+            ip,
         });
-        if operation.keyed
-            && let Some(principal) = principal
-            && let Some(key) = request.headers().get("idempotency-key").cloned()
-        {
-            return self.keyed(operation, &principal, &key, request, id).await;
-        }
-        self.call(request).await
+        let mut response = match (principal, request.headers().get("idempotency-key").cloned()) {
+            (Some(principal), Some(key)) if operation.keyed => self.keyed(operation, &principal, &key, request, id).await,
+            _ => self.call(request).await,
+        };
+        limits::tell(response.headers_mut(), &pass);
+        response
     }
 
     /// Runs the handler; a panic becomes `internal`.
@@ -167,18 +203,56 @@ impl Edge {
     }
 
     /// Who calls, if they may.
-    async fn admit(&self, operation: &Operation, headers: &HeaderMap) -> Result<Option<Arc<Principal>>, Problem> {
-        let public = operation.allowed == Allowed::Everybody && (operation.id != "getMetrics" || self.app.config.public_metrics);
-        if public {
-            return Ok(None);
+    async fn admit(
+        &self,
+        operation: &'static Operation,
+        method: &Method,
+        path: &str,
+        headers: &HeaderMap,
+        ip: IpAddr,
+    ) -> Result<Admitted, Problem> {
+        // Whoever shows a key to `/metrics` sees more there.
+        let open = || self.app.config.public_metrics && bearer(headers).is_none();
+        if operation.allowed == Allowed::Everybody && (operation.id != "getMetrics" || open()) {
+            return Ok(Admitted::default());
         }
-        let token = bearer(headers)
-            .ok_or_else(|| Problem::new(ErrorCode::Unauthenticated, "pass an API key as `Authorization: Bearer oriel_…`"))?;
-        let principal = self.app.access.authenticate(token).await?;
-        if let Allowed::With(scope) = operation.allowed {
-            Access::require(&principal, scope)?;
-        }
-        Ok(Some(principal))
+        let access = &self.app.access;
+        let caller = match (bearer(headers), self.session_cookie(headers)) {
+            (Some(token), _) => access.identify(token).await?,
+            (None, Some(cookie)) => {
+                self.check_origin(method, headers, cookie)?;
+                access.identify_session(cookie).await?
+            }
+            (None, None) => {
+                let detail = "pass an API key as `Authorization: Bearer oriel_…`, or sign in";
+                return Err(Problem::new(ErrorCode::Unauthenticated, detail));
+            }
+        };
+        let pass = access.enter(&caller).map_err(limits::refused)?;
+        let principal = match operation.allowed {
+            Allowed::With(scope) => {
+                let (kind, name) = operation.target(path);
+                // Decoded as the handler will see it: a name spelt another way must not pass by a policy.
+                let name = name.map(|name| percent_decode_str(name).decode_utf8_lossy());
+                let ask = Ask {
+                    operation: operation.id,
+                    scope,
+                    target: match (kind, &name) {
+                        (ResourceKind::Tenant, _) => AskTarget::Tenant,
+                        (kind, Some(name)) => AskTarget::Named(kind, name),
+                        (_, None) => AskTarget::Later,
+                    },
+                    ip: Some(ip),
+                };
+                access.admit(&caller.principal, ask).await?
+            }
+            Allowed::AnyKey | Allowed::Everybody => caller.principal.clone(),
+        };
+        Ok(Admitted {
+            principal: Some(principal),
+            session: caller.session,
+            pass,
+        })
     }
 
     /// What can be refused before the body is read.
@@ -231,7 +305,9 @@ impl Edge {
             headers.append(header::VARY, HeaderValue::from_static("origin"));
             headers.insert(
                 header::ACCESS_CONTROL_EXPOSE_HEADERS,
-                HeaderValue::from_static("etag, x-request-id, oriel-batch-id, idempotency-replayed, retry-after"),
+                HeaderValue::from_static(
+                    "etag, x-request-id, oriel-batch-id, idempotency-replayed, retry-after, ratelimit, ratelimit-policy",
+                ),
             );
         }
     }

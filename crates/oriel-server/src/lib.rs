@@ -19,7 +19,7 @@ mod problem;
 mod server;
 mod telemetry;
 
-pub use self::config::{Config, ConfigError, Setting};
+pub use self::config::{Config, ConfigError, RoutesOrigin, Setting};
 pub use self::openapi::document as openapi_document;
 pub use self::server::{RunningServer, Server, ServerError};
 pub use self::telemetry::Telemetry;

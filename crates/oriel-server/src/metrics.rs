@@ -1,6 +1,7 @@
 //! What `/metrics` shows. Labels come from fixed lists (operations, statuses, outcomes), so that no request and no tenant
 //! can make a series.
 
+mod guests;
 mod stores;
 
 use std::path::Path;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use http::StatusCode;
 use metrics::{Counter, Histogram, counter, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use oriel_extensions::{CodeLookups, SandboxStats};
+use oriel_extensions::{CanaryCounts, CodeLookups, GuestMetrics, HealthNumbers, SandboxStats};
 use oriel_model::{Blame, ErrorCode};
 use oriel_store::Stores;
 
@@ -25,6 +26,13 @@ const CODE_BYTES: &str = "oriel_code_cache_bytes";
 const INSTANCES: &str = "oriel_instances";
 const CALLS_WAITING: &str = "oriel_calls_waiting";
 const IDLE_MEMORY: &str = "oriel_idle_instance_memory_bytes";
+const EXTENSIONS: &str = "oriel_extensions";
+const UNSAMPLED: &str = "oriel_unsampled_executions_total";
+const TRIPS: &str = "oriel_extension_trips_total";
+const QUARANTINES: &str = "oriel_extension_quarantines_total";
+const REFUSED: &str = "oriel_extension_calls_refused_total";
+const CANARIES: &str = "oriel_canaries";
+const CANARY_DECISIONS: &str = "oriel_canary_decisions_total";
 const READY: &str = "oriel_ready";
 const BUILD_INFO: &str = "oriel_build_info";
 
@@ -37,7 +45,7 @@ enum Kind {
 }
 
 /// Every metric: its name, its kind, its labels, and what it says. The book has the same list.
-const METRICS: [(&str, Kind, &str, &str); 11] = [
+const METRICS: [(&str, Kind, &str, &str); 21] = [
     (
         HTTP_REQUESTS,
         Kind::Counter,
@@ -78,6 +86,53 @@ const METRICS: [(&str, Kind, &str, &str); 11] = [
     ),
     (CALLS_WAITING, Kind::Gauge, "", "Calls that wait for an instance."),
     (IDLE_MEMORY, Kind::Gauge, "", "Linear memory that idle instances hold."),
+    (
+        EXTENSIONS,
+        Kind::Gauge,
+        "state",
+        "Installations by how they do on this node: `starting`, `healthy`, `degraded`, `tripped`, `probing`, `quarantined` or `stopped`. \
+         Those that nobody has called since the start are not counted.",
+    ),
+    (
+        UNSAMPLED,
+        Kind::Counter,
+        "",
+        "Executions that no sampler looked at because too many waited.",
+    ),
+    (TRIPS, Kind::Counter, "", "How often the circuit breaker of an extension tripped."),
+    (QUARANTINES, Kind::Counter, "", "How often an extension was put in quarantine."),
+    (
+        REFUSED,
+        Kind::Counter,
+        "",
+        "Calls that the circuit breaker of an extension refused.",
+    ),
+    (
+        guests::COUNTER,
+        Kind::Counter,
+        "tenant, extension, metric, and the guest's own",
+        "Counters of extensions, under the name and labels that the extension gave. Shown to keys only: all of them to \
+         owners of the tenant `default`, those of its own tenant to a key with `extensions:read`.",
+    ),
+    (
+        guests::HISTOGRAM,
+        Kind::Histogram,
+        "tenant, extension, metric, and the guest's own",
+        "Histograms of extensions, likewise.",
+    ),
+    (
+        guests::DROPPED,
+        Kind::Counter,
+        "tenant, extension",
+        "Measurements of extensions that were dropped: not well-formed, or of one series too many. Shown likewise.",
+    ),
+    (CANARIES, Kind::Gauge, "", "Canaries that are called on this node."),
+    (
+        CANARY_DECISIONS,
+        Kind::Counter,
+        "decision",
+        "Canaries that this node ended, by itself or because somebody asked: `promoted` or `rolled_back`.",
+    ),
     (READY, Kind::Gauge, "", "1 while the server takes new work."),
     (BUILD_INFO, Kind::Gauge, "version", "1, with the version as a label."),
 ];
@@ -129,7 +184,8 @@ pub(crate) struct RouteMetrics {
     operation: &'static str,
     method: &'static str,
     duration: Histogram,
-    by_status: [OnceLock<Counter>; STATUSES.len()],
+    /// One for each of [`STATUSES`], and one for all others, which only routes of extensions answer.
+    by_status: [OnceLock<Counter>; STATUSES.len() + 1],
 }
 
 impl RouteMetrics {
@@ -138,25 +194,28 @@ impl RouteMetrics {
             operation,
             method,
             duration: histogram!(HTTP_DURATION, "operation" => operation),
-            by_status: [const { OnceLock::new() }; STATUSES.len()],
+            by_status: [const { OnceLock::new() }; STATUSES.len() + 1],
         }
     }
 
     fn record(&self, status: StatusCode, took: Duration) {
         self.duration.record(took.as_secs_f64());
         let status = status.as_u16();
-        if let Some(at) = STATUSES.iter().position(|one| *one == status) {
-            let counter = self.by_status[at].get_or_init(
-                || counter!(HTTP_REQUESTS, "operation" => self.operation, "method" => self.method, "status" => status.to_string()),
-            );
-            counter.increment(1);
-        }
+        let known = STATUSES.iter().position(|one| *one == status);
+        let counter = self.by_status[known.unwrap_or(STATUSES.len())].get_or_init(|| {
+            let status = known.map_or_else(|| "other".to_owned(), |_| status.to_string());
+            counter!(HTTP_REQUESTS, "operation" => self.operation, "method" => self.method, "status" => status)
+        });
+        counter.increment(1);
     }
 }
 
-/// Of the compiled code.
+/// Of the compiled code, and of releases that are tried out.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Code {
+    pub canaries: CanaryCounts,
+    /// Executions that no sampler looked at.
+    pub unsampled: u64,
     pub lookups: CodeLookups,
     /// Bytes of it on the disk.
     pub bytes: u64,
@@ -222,11 +281,27 @@ impl Metrics {
         self.failed[at].increment(1);
     }
 
+    /// What extensions have measured of themselves, for Prometheus.
+    pub(crate) fn guests(text: &mut String, guests: &[GuestMetrics]) {
+        let help = |wanted: &str| METRICS.iter().find(|(name, ..)| *name == wanted).map_or("", |(.., help)| help);
+        guests::write(text, guests, help);
+    }
+
     /// The text that Prometheus reads.
-    pub(crate) fn render(&self, ready: bool, instances: SandboxStats, code: Code) -> String {
+    pub(crate) fn render(&self, ready: bool, instances: SandboxStats, code: Code, health: &HealthNumbers) -> String {
         gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
         counter!(CODE_LOOKUPS, "result" => "hit").absolute(code.lookups.hits);
         counter!(CODE_LOOKUPS, "result" => "miss").absolute(code.lookups.misses);
+        counter!(UNSAMPLED).absolute(code.unsampled);
+        counter!(TRIPS).absolute(health.trips);
+        counter!(QUARANTINES).absolute(health.quarantines);
+        counter!(REFUSED).absolute(health.refused);
+        #[expect(clippy::cast_precision_loss, reason = "a gauge; exact up to nine quadrillions")]
+        for (state, count) in &health.states {
+            gauge!(EXTENSIONS, "state" => state.as_str()).set(*count as f64);
+        }
+        counter!(CANARY_DECISIONS, "decision" => "promoted").absolute(code.canaries.promoted);
+        counter!(CANARY_DECISIONS, "decision" => "rolled_back").absolute(code.canaries.rolled_back);
         gauge!(READY).set(f64::from(u8::from(ready)));
         #[expect(clippy::cast_precision_loss, reason = "a gauge; exact up to nine quadrillions")]
         for (name, state, value) in [
@@ -235,6 +310,7 @@ impl Metrics {
             (CALLS_WAITING, "", instances.waiting),
             (IDLE_MEMORY, "", instances.idle_memory),
             (CODE_BYTES, "", code.bytes),
+            (CANARIES, "", code.canaries.running),
         ] {
             let gauge = if state.is_empty() {
                 gauge!(name)

@@ -3,8 +3,9 @@
 //! The edge enforces this table before a handler runs, and the OpenAPI document is completed from it, so that what is
 //! documented and what is done cannot differ. Paths and shapes stand at the handlers; a test holds both together.
 
+use oriel_access::{Counted, PolicyAction};
 use oriel_model::ErrorCode::{self, *};
-use oriel_model::access::Scope;
+use oriel_model::access::{ResourceKind, Scope};
 
 use crate::config::Config;
 
@@ -97,9 +98,55 @@ impl Operation {
         Self { secret: true, ..self }
     }
 
+    /// As [`Operation::get`], with another method and without a scope.
+    const fn any_key(id: &'static str, method: &'static str, path: &'static str, errors: &'static [&'static [ErrorCode]]) -> Self {
+        Self {
+            method,
+            ..Self::get(id, path, Allowed::AnyKey, errors)
+        }
+    }
+
+    /// What it is done to, and the part of `path` that names it, as it stands there. Nothing for a name means that it stands in the
+    /// body.
+    pub(crate) fn target<'a>(&self, path: &'a str) -> (ResourceKind, Option<&'a str>) {
+        let place = self.path.split('/').position(|part| part.starts_with('{'));
+        (self.resource(), place.and_then(|place| path.split('/').nth(place)))
+    }
+
+    /// The kind of thing that it is done to.
+    fn resource(&self) -> ResourceKind {
+        /// Whose input names a task; the task service asks about it.
+        const OF_A_TASK: [&str; 5] = ["executeTask", "executeBatch", "executeStream", "validateExecution", "validateBatch"];
+        const KINDS: [(&str, ResourceKind); 9] = [
+            ("/api/v1/extensions/{", ResourceKind::Extension),
+            ("/api/v1/tasks/{", ResourceKind::Task),
+            ("/api/v1/executions/{", ResourceKind::Execution),
+            ("/api/v1/batches/{", ResourceKind::Batch),
+            ("/api/v1/hooks/{", ResourceKind::Hook),
+            ("/api/v1/bindings/{", ResourceKind::Binding),
+            ("/api/v1/keys/{", ResourceKind::ApiKey),
+            ("/api/v1/members/{", ResourceKind::Member),
+            ("/api/v1/access/policies/{", ResourceKind::Policy),
+        ];
+        if OF_A_TASK.contains(&self.id) {
+            return ResourceKind::Task;
+        }
+        let kind = KINDS.iter().find(|(path, _)| self.path.starts_with(path));
+        kind.map_or(ResourceKind::Tenant, |(_, kind)| *kind)
+    }
+
+    /// What there is one more of afterwards, where a quota counts it.
+    pub(crate) fn adds(&self) -> Option<Counted> {
+        match self.id {
+            "installExtension" => Some(Counted::Extensions),
+            "createTask" => Some(Counted::Tasks),
+            _ => None,
+        }
+    }
+
     /// Whether it changes something that is kept.
     fn writes(&self) -> bool {
-        self.method != "GET" && self.id != "inspectPackage"
+        self.method != "GET" && !["inspectPackage", "checkAccess", "validateExecution", "validateBatch"].contains(&self.id)
     }
 
     /// The longest body that it reads at once; lines have a limit each instead.
@@ -119,7 +166,21 @@ impl Operation {
     pub(crate) fn codes(&self) -> Vec<ErrorCode> {
         let mut codes = vec![RequestInvalid, Internal, ServerBusy, ServerDraining];
         if self.allowed != Allowed::Everybody {
-            codes.extend([Unauthenticated, KeyExpired, KeyRevoked, StoreUnavailable, StoreCorrupt]);
+            codes.extend([
+                Unauthenticated,
+                KeyExpired,
+                KeyRevoked,
+                SessionEnded,
+                StoreUnavailable,
+                StoreCorrupt,
+                RateLimited,
+            ]);
+            if self.method != "GET" {
+                codes.push(CrossSite);
+            }
+        }
+        if self.adds().is_some() {
+            codes.push(QuotaExceeded);
         }
         if matches!(self.allowed, Allowed::With(_)) {
             codes.push(Forbidden);
@@ -143,9 +204,28 @@ impl Operation {
     }
 }
 
+/// The operations that policies can name: those that need a scope.
+pub(crate) fn policy_actions() -> Vec<PolicyAction> {
+    let actions = OPERATIONS.iter().filter_map(|operation| match operation.allowed {
+        Allowed::With(scope) => Some(PolicyAction {
+            operation: operation.id,
+            scope,
+            resource: operation.resource(),
+        }),
+        Allowed::Everybody | Allowed::AnyKey => None,
+    });
+    let route = PolicyAction {
+        operation: CALL_ROUTE.id,
+        scope: Scope::TasksExecute,
+        resource: ResourceKind::Extension,
+    };
+    actions.chain([route]).collect()
+}
+
 const PAGED: &[ErrorCode] = &[RequestCursor];
 const GUARDED: &[ErrorCode] = &[PreconditionFailed];
 const EXTENSION: &[ErrorCode] = &[ExtensionNotFound];
+const CANARY: &[ErrorCode] = &[CanaryNone, ExtensionConflict];
 const INSTALLING: &[ErrorCode] = &[
     ManifestInvalid,
     HostApiUnsupported,
@@ -166,10 +246,20 @@ const RELEASING: &[ErrorCode] = &[
     DependencyMissing,
     DependencyInUse,
     ConsentRequired,
+    CanaryRunning,
     ExtensionDisabled,
 ];
 /// A search first brings to the database what the journal holds.
 const SEARCHING: &[ErrorCode] = &[StoreFull, StoreReadOnly];
+const HOOK: &[ErrorCode] = &[HookNotFound];
+const BINDING: &[ErrorCode] = &[
+    ExtensionNotFound,
+    ContributionNotFound,
+    HookNotFound,
+    BindingExists,
+    BindingInvalid,
+    BindingConfig,
+];
 const TASK: &[ErrorCode] = &[TaskNotFound];
 const CALLING: &[ErrorCode] = &[
     ExtensionNotFound,
@@ -178,6 +268,9 @@ const CALLING: &[ErrorCode] = &[
     ConsentRequired,
     ExtensionConflict,
     ExtensionOverloaded,
+    ExtensionTripped,
+    ExtensionQuarantined,
+    ExtensionBudgetExceeded,
     ExtensionStartFailed,
     SchemaInvalid,
     InputInvalid,
@@ -190,6 +283,11 @@ const CALLING: &[ErrorCode] = &[
     ExecutionTrap,
     ExecutionHostCalls,
     ExecutionCancelled,
+    ExecutionInvalid,
+    ExecutionUnjudged,
+    HookHandlerFailed,
+    HookPayload,
+    HookTimeout,
     ProgramInvalidInput,
     ProgramUnavailable,
     ProgramDenied,
@@ -199,6 +297,13 @@ const CALLING: &[ErrorCode] = &[
 
 use Allowed::{AnyKey, Everybody, With};
 use Scope::{AccessRead, AccessWrite, ExtensionsRead, ExtensionsWrite, TasksExecute, TasksRead, TasksWrite, TenantsWrite};
+
+/// A request for a route of an extension: no operation of the API, for which addresses and answers are the extension's, but
+/// something that policies can name and metrics count.
+pub(crate) static CALL_ROUTE: Operation = Operation {
+    method: "any",
+    ..Operation::get("callRoute", "/x/{tenant}/{extension}/{path}", With(TasksExecute), &[])
+};
 
 /// All of them.
 pub(crate) static OPERATIONS: &[Operation] = &[
@@ -221,6 +326,12 @@ pub(crate) static OPERATIONS: &[Operation] = &[
     ),
     Operation::get("listExtensions", "/api/v1/extensions", With(ExtensionsRead), &[PAGED]),
     Operation::get("getExtension", "/api/v1/extensions/{name}", With(ExtensionsRead), &[EXTENSION]),
+    Operation::get(
+        "listExtensionRoutes",
+        "/api/v1/extensions/{name}/routes",
+        With(ExtensionsRead),
+        &[EXTENSION],
+    ),
     Operation::change(
         "uninstallExtension",
         "DELETE",
@@ -287,6 +398,88 @@ pub(crate) static OPERATIONS: &[Operation] = &[
         &[EXTENSION, GUARDED, INSTALLING, RELEASING],
     ),
     Operation::get(
+        "listExtensionSecrets",
+        "/api/v1/extensions/{name}/secrets",
+        With(ExtensionsRead),
+        &[EXTENSION],
+    ),
+    Operation::change(
+        "setExtensionSecret",
+        "PUT",
+        "/api/v1/extensions/{name}/secrets/{secret}",
+        ExtensionsWrite,
+        Takes::Json,
+        &[EXTENSION, GUARDED, &[SecretNotFound, SecretInvalid, ExtensionConflict]],
+    ),
+    Operation::change(
+        "removeExtensionSecret",
+        "DELETE",
+        "/api/v1/extensions/{name}/secrets/{secret}",
+        ExtensionsWrite,
+        Takes::Nothing,
+        &[EXTENSION, GUARDED, &[SecretNotFound, ExtensionConflict]],
+    ),
+    Operation::get(
+        "getExtensionHealth",
+        "/api/v1/extensions/{name}/health",
+        With(ExtensionsRead),
+        &[EXTENSION],
+    ),
+    Operation::post(
+        "releaseExtension",
+        "/api/v1/extensions/{name}/release",
+        ExtensionsWrite,
+        Takes::Nothing,
+        &[EXTENSION, GUARDED, &[ExtensionConflict]],
+    ),
+    Operation::get(
+        "getExtensionBudgets",
+        "/api/v1/extensions/{name}/budgets",
+        With(ExtensionsRead),
+        &[EXTENSION],
+    ),
+    Operation::change(
+        "setExtensionBudgets",
+        "PUT",
+        "/api/v1/extensions/{name}/budgets",
+        ExtensionsWrite,
+        Takes::Json,
+        &[EXTENSION, GUARDED, &[ExtensionConflict, BudgetInvalid]],
+    ),
+    Operation::get("getUsage", "/api/v1/usage", With(ExtensionsRead), &[]),
+    Operation::change(
+        "startCanary",
+        "PUT",
+        "/api/v1/extensions/{name}/canary",
+        ExtensionsWrite,
+        Takes::Package,
+        &[EXTENSION, GUARDED, INSTALLING, RELEASING],
+    ),
+    Operation::get("getCanary", "/api/v1/extensions/{name}/canary", With(ExtensionsRead), &[EXTENSION]),
+    Operation::change(
+        "changeCanary",
+        "PATCH",
+        "/api/v1/extensions/{name}/canary",
+        ExtensionsWrite,
+        Takes::Json,
+        &[EXTENSION, GUARDED, CANARY],
+    ),
+    Operation::change(
+        "rollBackCanary",
+        "DELETE",
+        "/api/v1/extensions/{name}/canary",
+        ExtensionsWrite,
+        Takes::Nothing,
+        &[EXTENSION, GUARDED, CANARY],
+    ),
+    Operation::post(
+        "promoteCanary",
+        "/api/v1/extensions/{name}/canary/promote",
+        ExtensionsWrite,
+        Takes::Nothing,
+        &[EXTENSION, GUARDED, CANARY, &[DependencyInUse, ConfigInvalid]],
+    ),
+    Operation::get(
         "getExtensionLogs",
         "/api/v1/extensions/{name}/logs",
         With(ExtensionsRead),
@@ -307,6 +500,45 @@ pub(crate) static OPERATIONS: &[Operation] = &[
         &[INSTALLING],
     )
     .unkeyed(),
+    // Bindings
+    Operation::post(
+        "createBinding",
+        "/api/v1/bindings",
+        ExtensionsWrite,
+        Takes::Json,
+        &[BINDING, &[BindingTooMany]],
+    ),
+    Operation::get("listBindings", "/api/v1/bindings", With(ExtensionsRead), &[PAGED]),
+    Operation::get(
+        "getBinding",
+        "/api/v1/bindings/{bindingId}",
+        With(ExtensionsRead),
+        &[&[BindingNotFound]],
+    ),
+    Operation::change(
+        "updateBinding",
+        "PATCH",
+        "/api/v1/bindings/{bindingId}",
+        ExtensionsWrite,
+        Takes::Json,
+        &[GUARDED, BINDING, &[BindingNotFound, BindingFromFile]],
+    ),
+    Operation::change(
+        "deleteBinding",
+        "DELETE",
+        "/api/v1/bindings/{bindingId}",
+        ExtensionsWrite,
+        Takes::Nothing,
+        &[GUARDED, &[BindingNotFound, BindingFromFile]],
+    ),
+    Operation::get("listConflicts", "/api/v1/conflicts", With(ExtensionsRead), &[]),
+    Operation::get("listContributions", "/api/v1/contributions", With(ExtensionsRead), &[PAGED]),
+    Operation::get(
+        "getContribution",
+        "/api/v1/contributions/{extension}/{kind}/{name}",
+        With(ExtensionsRead),
+        &[&[ExtensionNotFound, ContributionNotFound]],
+    ),
     // Tasks
     Operation::post(
         "createTask",
@@ -349,6 +581,28 @@ pub(crate) static OPERATIONS: &[Operation] = &[
         &[TASK, CALLING],
     )
     .unkeyed(),
+    Operation::get(
+        "getRecommendations",
+        "/api/v1/tasks/{taskId}/recommendations",
+        With(TasksRead),
+        &[TASK, SEARCHING],
+    ),
+    Operation::post(
+        "validateExecution",
+        "/api/v1/validation/validate",
+        TasksExecute,
+        Takes::Json,
+        &[TASK, SEARCHING, &[ExecutionNotFound, SchemaInvalid]],
+    )
+    .unkeyed(),
+    Operation::post(
+        "validateBatch",
+        "/api/v1/validation/batch",
+        TasksExecute,
+        Takes::Batch,
+        &[TASK, &[BatchTooLarge, SchemaInvalid]],
+    )
+    .unkeyed(),
     Operation::get("getBatch", "/api/v1/batches/{batchId}", With(TasksRead), &[&[BatchNotFound]]),
     Operation::get(
         "followBatch",
@@ -363,10 +617,59 @@ pub(crate) static OPERATIONS: &[Operation] = &[
         With(TasksRead),
         &[&[ExecutionNotFound], SEARCHING],
     ),
+    // Samples
+    Operation::get("listSamples", "/api/v1/tasks/{taskId}/samples", With(TasksRead), &[PAGED, TASK]),
+    Operation::get(
+        "summarizeSamples",
+        "/api/v1/tasks/{taskId}/samples/summary",
+        With(TasksRead),
+        &[TASK],
+    ),
+    Operation::get(
+        "getSample",
+        "/api/v1/executions/{executionId}/sample",
+        With(TasksRead),
+        &[&[ExecutionNotFound]],
+    ),
+    // Hooks
+    Operation::get("listHooks", "/api/v1/hooks", With(TasksRead), &[PAGED]),
+    Operation::get("getHook", "/api/v1/hooks/{hook}", With(TasksRead), &[HOOK]),
+    Operation::change(
+        "putHook",
+        "PUT",
+        "/api/v1/hooks/{hook}",
+        TasksWrite,
+        Takes::Json,
+        &[GUARDED, &[HookReserved, HookSchema, HookInUse, HookTooMany]],
+    ),
+    Operation::change(
+        "deleteHook",
+        "DELETE",
+        "/api/v1/hooks/{hook}",
+        TasksWrite,
+        Takes::Nothing,
+        &[HOOK, GUARDED, &[HookReserved]],
+    ),
+    Operation::post(
+        "fireHook",
+        "/api/v1/hooks/{hook}/fire",
+        TasksExecute,
+        Takes::Input,
+        &[HOOK, &[HookReserved, HookSchema, HookPayload, HookHandlerFailed, HookTimeout]],
+    ),
+    Operation::get("listUndelivered", "/api/v1/undelivered", With(TasksRead), &[PAGED]),
+    Operation::post("redeliver", "/api/v1/undelivered/redeliver", TasksWrite, Takes::Json, &[]),
     // Access
     Operation::get("getMe", "/api/v1/me", AnyKey, &[]),
     Operation::get("listKeys", "/api/v1/keys", With(AccessRead), &[PAGED]),
-    Operation::post("createKey", "/api/v1/keys", AccessWrite, Takes::Json, &[]).showing_a_secret(),
+    Operation::post(
+        "createKey",
+        "/api/v1/keys",
+        AccessWrite,
+        Takes::Json,
+        &[&[QuotaExceeded, MemberNotFound]],
+    )
+    .showing_a_secret(),
     Operation::change(
         "revokeKey",
         "DELETE",
@@ -379,4 +682,106 @@ pub(crate) static OPERATIONS: &[Operation] = &[
     Operation::post("createTenant", "/api/v1/tenants", TenantsWrite, Takes::Json, &[&[TenantExists]]).showing_a_secret(),
     Operation::get("listAudit", "/api/v1/audit", With(AccessRead), &[PAGED]),
     Operation::get("verifyAudit", "/api/v1/audit/verify", With(AccessRead), &[]),
+    Operation::get("getQuotas", "/api/v1/tenants/{name}/quotas", With(AccessRead), &[&[TenantNotFound]]),
+    Operation::change(
+        "setQuotas",
+        "PUT",
+        "/api/v1/tenants/{name}/quotas",
+        TenantsWrite,
+        Takes::Json,
+        &[&[TenantNotFound], GUARDED],
+    ),
+    Operation::get("listPolicies", "/api/v1/access/policies", With(AccessRead), &[]),
+    Operation::get("getPolicy", "/api/v1/access/policies/{id}", With(AccessRead), &[&[PolicyNotFound]]),
+    Operation::change(
+        "putPolicy",
+        "PUT",
+        "/api/v1/access/policies/{id}",
+        AccessWrite,
+        Takes::Json,
+        &[&[PolicyInvalid, QuotaExceeded], GUARDED],
+    ),
+    Operation::change(
+        "deletePolicy",
+        "DELETE",
+        "/api/v1/access/policies/{id}",
+        AccessWrite,
+        Takes::Nothing,
+        &[&[PolicyNotFound], GUARDED],
+    ),
+    Operation::get("getPolicySchema", "/api/v1/access/policy-schema", With(AccessRead), &[]),
+    Operation::post(
+        "checkAccess",
+        "/api/v1/access/check",
+        AccessRead,
+        Takes::Json,
+        &[&[KeyNotFound, MemberNotFound]],
+    )
+    .unkeyed(),
+    Operation::get("listMembers", "/api/v1/members", With(AccessRead), &[PAGED]),
+    Operation::post("addMember", "/api/v1/members", AccessWrite, Takes::Json, &[&[MemberExists]]),
+    Operation::get("getMember", "/api/v1/members/{member}", With(AccessRead), &[&[MemberNotFound]]),
+    Operation::change(
+        "changeMember",
+        "PATCH",
+        "/api/v1/members/{member}",
+        AccessWrite,
+        Takes::Json,
+        &[&[MemberNotFound, LastOwner], GUARDED],
+    ),
+    Operation::change(
+        "removeMember",
+        "DELETE",
+        "/api/v1/members/{member}",
+        AccessWrite,
+        Takes::Nothing,
+        &[&[MemberNotFound, LastOwner]],
+    ),
+    Operation::get("listSessions", "/api/v1/sessions", AnyKey, &[PAGED, &[Forbidden]]),
+    Operation::any_key(
+        "endSession",
+        "DELETE",
+        "/api/v1/sessions/{session}",
+        &[&[SessionNotFound, Forbidden]],
+    ),
+    Operation::get("exportAudit", "/api/v1/audit/export", With(AccessRead), &[]),
+    Operation::get("getComplianceReport", "/api/v1/compliance/report", With(AccessRead), &[]),
+    Operation::get(
+        "exportMember",
+        "/api/v1/members/{member}/data",
+        AnyKey,
+        &[&[MemberNotFound, Forbidden]],
+    ),
+    Operation::change(
+        "eraseMember",
+        "DELETE",
+        "/api/v1/members/{member}/data",
+        AccessWrite,
+        Takes::Nothing,
+        &[&[MemberNotFound, LastOwner]],
+    ),
+    // Signing in
+    Operation::get(
+        "signIn",
+        "/api/v1/auth/login",
+        Everybody,
+        &[&[SignInUnavailable, IssuerUnavailable]],
+    ),
+    Operation::get(
+        "signInCallback",
+        "/api/v1/auth/callback",
+        Everybody,
+        &[&[
+            SignInUnavailable,
+            IssuerUnavailable,
+            SignInFailed,
+            SignInRefused,
+            StoreUnavailable,
+            StoreFull,
+            StoreReadOnly,
+            StoreCorrupt,
+        ]],
+    ),
+    Operation::get("getSession", "/api/v1/auth/session", AnyKey, &[&[SessionNotFound]]),
+    Operation::any_key("signOut", "POST", "/api/v1/auth/logout", &[]),
 ];

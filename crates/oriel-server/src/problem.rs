@@ -4,10 +4,11 @@
 //! request's id, writes it out with [`Problem::write`].
 
 use std::fmt;
+use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use oriel_model::id::ExecutionId;
 use oriel_model::{Coded, ErrorCode};
 use serde::Serialize;
@@ -24,8 +25,12 @@ pub(crate) struct Problem {
     pub errors: Option<Box<Value>>,
     /// Methods of the path, for `Allow`.
     pub allow: Option<Box<HeaderValue>>,
+    /// What else its reply carries.
+    pub headers: Option<Box<HeaderMap>>,
     /// The execution that failed.
-    pub execution: Option<ExecutionId>,
+    pub execution: Option<Box<ExecutionId>>,
+    /// When it is worth to ask again, where that is known.
+    pub retry_after: Option<Duration>,
     /// The whole chain of errors, for the log only.
     pub cause: Option<Box<str>>,
 }
@@ -92,7 +97,9 @@ impl Problem {
             detail: detail.into(),
             errors: None,
             allow: None,
+            headers: None,
             execution: None,
+            retry_after: None,
             cause: None,
         }
     }
@@ -119,10 +126,15 @@ impl Problem {
             blame: code.blame().as_str(),
             retryable: code.retryable(),
             request_id,
-            execution_id: self.execution,
+            execution_id: self.execution.as_deref().copied(),
             errors,
         };
         serde_json::to_vec(&body).unwrap_or_default().into()
+    }
+
+    /// The status of the answer.
+    pub(crate) fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     /// The whole answer.
@@ -132,11 +144,15 @@ impl Problem {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
         if matches!(self.code.status(), 429 | 503) {
-            let seconds = if self.code == ErrorCode::ServerDraining { "5" } else { "1" };
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
+            let usual = if self.code == ErrorCode::ServerDraining { 5 } else { 1 };
+            let seconds = self.retry_after.map_or(usual, |span| span.as_millis().div_ceil(1_000).max(1));
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(u64::try_from(seconds).unwrap_or(u64::MAX)));
         }
         if self.code.status() == 401 {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"oriel\""));
+        }
+        for (name, value) in self.headers.iter().flat_map(|headers| headers.iter()) {
+            headers.insert(name.clone(), value.clone());
         }
         if let Some(allow) = &self.allow {
             headers.insert(header::ALLOW, (**allow).clone());
@@ -169,6 +185,7 @@ impl<E: Coded> From<E> for Problem {
         };
         Self {
             errors: error.places().map(Box::new),
+            retry_after: error.retry_after(),
             cause: Some(chain.into()),
             ..Self::new(code, detail)
         }

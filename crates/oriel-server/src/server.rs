@@ -1,6 +1,7 @@
 //! The composition root: opens the stores, builds the services, listens, and takes all of it down again in order.
 
 mod accept;
+mod bindings;
 mod error;
 mod files;
 mod maintenance;
@@ -10,8 +11,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use oriel_access::Access;
-use oriel_extensions::{Extensions, ExtensionsOptions, Watcher};
+use oriel_access::{Access, AccessOptions, OidcOptions};
+use oriel_extensions::{Extensions, ExtensionsOptions, HealthOptions, Watcher};
+use oriel_hooks::{Hooks, HooksOptions};
+use oriel_model::quota::{Quotas, RateLimit};
 use oriel_model::time::{Clock, SystemClock};
 use oriel_sandbox::{Sandbox, SandboxOptions};
 use oriel_store::{Journal, Stores};
@@ -28,6 +31,7 @@ use crate::app::App;
 use crate::config::{Config, Durability, Secret};
 use crate::edge::Edge;
 use crate::metrics::Metrics;
+use crate::operations::policy_actions;
 
 /// Starts servers.
 #[derive(Debug)]
@@ -74,12 +78,17 @@ impl Server {
             journal: journal(&config)?,
             ..sql.stores(Arc::new(blobs))
         });
-        let access = Access::new(&stores, clock.clone());
+        let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{addr}"));
+        let public_url = public_url.trim_end_matches('/').to_owned();
+        let access = Access::with_options(access_options(&config, &public_url)?, &stores, clock.clone())?;
         let bootstrap = access.bootstrap(config.bootstrap_key.as_ref().map(Secret::reveal)).await?;
         let sandbox = Sandbox::new(sandbox_options(&config)?)?;
         let options = ExtensionsOptions {
             ceiling: config.limits.clone(),
             private_networks: config.private_networks.0.clone(),
+            platform_hooks: oriel_hooks::platform_hooks(),
+            health: health_options(&config),
+            node: node.clone(),
             ..ExtensionsOptions::default()
         };
         let extensions = Extensions::new(
@@ -90,6 +99,7 @@ impl Server {
             files::sealer(&config)?,
             clock.clone(),
         );
+        let hooks = Hooks::new(HooksOptions::default(), stores.clone(), extensions.clone(), clock.clone());
         let tasks = Tasks::new(
             TasksOptions {
                 recording: config.recording,
@@ -100,9 +110,11 @@ impl Server {
             },
             stores.clone(),
             extensions.clone(),
+            hooks.clone(),
             clock.clone(),
         );
         tasks.recover().await?;
+        bindings::declare(&config, &stores, &extensions).await?;
         let watcher = match &config.extensions_dir {
             Some(directory) => {
                 Some(
@@ -122,15 +134,20 @@ impl Server {
             stores,
             access,
             extensions,
+            hooks,
             tasks,
             sealer,
             metrics,
+            public_url,
             background: TaskTracker::new(),
             ending: CancellationToken::new(),
             ready: AtomicBool::new(true),
         });
         let edge = Arc::new(Edge::new(app.clone(), api::router(app.clone())));
         maintenance::start(&app);
+        app.background.spawn(app.hooks.clone().work(app.ending.clone()));
+        app.background.spawn(app.hooks.clone().follow(app.ending.clone()));
+        app.background.spawn(app.tasks.clone().judge_in_background(app.ending.clone()));
         let stop = CancellationToken::new();
         let accepting = tokio::spawn(accept::serve(listener, edge, stop.clone()));
         tracing::info!(%addr, version = env!("CARGO_PKG_VERSION"), node, "listening");
@@ -195,6 +212,7 @@ impl RunningServer {
         let _ = tokio::time::timeout(Duration::from_secs(10), app.background.wait()).await;
         app.tasks.flush().await;
         app.extensions.flush().await;
+        app.access.flush().await;
         self.sql.close().await;
         tracing::info!("stopped");
     }
@@ -216,6 +234,48 @@ fn sql_options(config: &Config) -> SqlOptions {
     options
 }
 
+/// What the access service is told.
+fn access_options(config: &Config, public_url: &str) -> Result<AccessOptions, ServerError> {
+    let oidc = match (&config.oidc_issuer, &config.oidc_client_id) {
+        (Some(issuer), Some(client_id)) => {
+            let options = OidcOptions {
+                issuer: issuer.clone(),
+                client_id: client_id.clone(),
+                client_secret: config.oidc_client_secret.as_ref().map(|secret| secret.reveal().to_owned()),
+                redirect_url: format!("{public_url}/api/v1/auth/callback"),
+                scopes: config.oidc_scopes.0.clone(),
+                role_claim: config.oidc_role_claim.clone(),
+                roles: config.oidc_roles.0.clone(),
+            };
+            let roots = match &config.ca_certificates {
+                Some(path) => vec![std::fs::read(path).map_err(|error| ServerError::Certificates {
+                    path: path.clone(),
+                    reason: error.to_string(),
+                })?],
+                None => Vec::new(),
+            };
+            Some((options, files::sealer(config)?, roots))
+        }
+        _ => None,
+    };
+    Ok(AccessOptions {
+        actions: policy_actions(),
+        quotas: Quotas {
+            rate_limit: config.quota_requests_per_second.map(|requests_per_second| RateLimit {
+                requests_per_second,
+                burst: config.quota_burst,
+            }),
+            concurrent_requests: config.quota_concurrent_requests,
+            extensions: config.quota_extensions,
+            tasks: config.quota_tasks,
+            keys: config.quota_keys,
+            stored_bytes: config.quota_stored_bytes.map(|size| size.0),
+        },
+        oidc,
+        session_ttl: config.session_ttl.0,
+    })
+}
+
 /// This node's journal, where the database is this node's own file. Nodes that share a database write to it directly: what
 /// one of them has answered for must not wait for that very node.
 fn journal(config: &Config) -> Result<Option<Arc<dyn Journal>>, ServerError> {
@@ -231,6 +291,24 @@ fn journal(config: &Config) -> Result<Option<Arc<dyn Journal>>, ServerError> {
     }
     let sync = config.durability == Durability::Full;
     Ok(Some(Arc::new(FsJournal::open(directory, sync)?)))
+}
+
+/// When extensions count as ill here.
+fn health_options(config: &Config) -> HealthOptions {
+    HealthOptions {
+        crashes: config.health_crashes,
+        window: config.health_window.0,
+        min_calls: config.health_min_calls,
+        error_rate: config.health_error_rate,
+        degraded_rate: config.health_degraded_rate,
+        backoff_min: config.health_backoff.0,
+        backoff_max: config.health_backoff_max.0,
+        probes: config.health_probes,
+        quarantine_trips: config.health_quarantine_trips,
+        quarantine_for: Some(config.health_quarantine_for.0).filter(|span| !span.is_zero()),
+        check_interval: config.health_check_interval.0,
+        ..HealthOptions::default()
+    }
 }
 
 /// How extensions run here.

@@ -4,14 +4,21 @@
 
 mod suite {
     mod access;
+    mod bindings;
+    mod canary;
     mod compression;
     mod documents;
     mod executions;
     mod extensions;
+    mod governance;
+    mod health;
     mod host;
     mod idempotency;
     mod lifecycle;
     mod metrics;
     mod requests;
+    mod routes;
+    mod secrets;
+    mod sign_in;
     mod streams;
 }

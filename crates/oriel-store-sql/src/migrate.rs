@@ -25,6 +25,34 @@ const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../migrations/0002_key_value.sqlite.sql"),
         postgres: include_str!("../migrations/0002_key_value.postgres.sql"),
     },
+    Migration {
+        name: "bindings",
+        sqlite: include_str!("../migrations/0003_bindings.sql"),
+        postgres: include_str!("../migrations/0003_bindings.sql"),
+    },
+    Migration {
+        name: "work",
+        sqlite: include_str!("../migrations/0004_work.sql"),
+        postgres: concat!(
+            include_str!("../migrations/0004_work.sql"),
+            include_str!("../migrations/0004_work.postgres.sql")
+        ),
+    },
+    Migration {
+        name: "access",
+        sqlite: include_str!("../migrations/0005_access.sql"),
+        postgres: include_str!("../migrations/0005_access.sql"),
+    },
+    Migration {
+        name: "canary",
+        sqlite: include_str!("../migrations/0006_canary.sql"),
+        postgres: include_str!("../migrations/0006_canary.sql"),
+    },
+    Migration {
+        name: "samples",
+        sqlite: include_str!("../migrations/0007_samples.sql"),
+        postgres: include_str!("../migrations/0007_samples.sql"),
+    },
 ];
 
 /// Any number that nobody else uses for an advisory lock; this one is "oriel" and a zero, as bytes.

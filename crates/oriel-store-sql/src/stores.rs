@@ -2,14 +2,24 @@
 
 mod audit;
 mod batches;
+mod bindings;
+mod canaries;
 mod executions;
+mod hooks;
 mod idempotency;
 mod installations;
 mod key_value;
 mod keys;
 mod logs;
+mod members;
+mod policies;
+mod quotas;
+mod samples;
 mod tasks;
 mod tenants;
+mod usage;
+mod versions;
+mod work;
 
 use std::sync::Arc;
 
@@ -28,6 +38,10 @@ pub(crate) fn all(db: &Db, blobs: Arc<dyn Blobs>) -> Stores {
     Stores {
         tenants: store.clone(),
         keys: store.clone(),
+        policies: store.clone(),
+        members: store.clone(),
+        sessions: store.clone(),
+        quotas: store.clone(),
         audit: store.clone(),
         installations: store.clone(),
         blobs,
@@ -36,7 +50,13 @@ pub(crate) fn all(db: &Db, blobs: Arc<dyn Blobs>) -> Stores {
         executions: store.clone(),
         batches: store.clone(),
         logs: store.clone(),
-        idempotency: store,
+        idempotency: store.clone(),
+        bindings: store.clone(),
+        hooks: store.clone(),
+        work: store.clone(),
+        usage: store.clone(),
+        canaries: store.clone(),
+        samples: store,
         journal: None,
     }
 }

@@ -8,14 +8,20 @@
 pub mod access;
 pub mod audit;
 pub mod batches;
+pub mod bindings;
 pub mod blobs;
+pub mod canaries;
 pub mod executions;
 pub mod fixtures;
+pub mod governance;
 pub mod idempotency;
 pub mod installations;
 pub mod key_value;
 pub mod logs;
+pub mod samples;
 pub mod tasks;
+pub mod usage;
+pub mod work;
 
 /// Makes one `#[tokio::test]` of each check. `$make` is an async function that answers `(guard, Stores)`; the guard is
 /// dropped when the check is over.
@@ -36,6 +42,10 @@ macro_rules! conformance {
                 tenants_by_id_and_name, tenant_names_are_unique, tenants_page_by_name,
                 keys_belong_to_a_tenant, keys_page_newest_first, revoking_happens_once, the_last_owner_stays,
                 two_owners_cannot_revoke_each_other
+            ]
+            governance: [
+                policies_live, a_stale_policy_is_refused, members_live, the_last_owner_may_be_a_person, members_take_what_is_theirs,
+                sessions_live, quotas_live, use_is_counted
             ]
             audit: [
                 a_chain_verifies, concurrent_appends_are_consecutive, chains_are_apart, details_survive, the_log_pages_newest_first,
@@ -66,6 +76,23 @@ macro_rules! conformance {
             idempotency: [
                 a_reply_is_repeated, another_request_is_told, one_of_many_begins, abandoning_frees, claims_go_stale, renewed_claims_stay,
                 replies_expire, others_have_their_own, expired_claims_purge
+            ]
+            bindings: [
+                a_binding_lives, the_same_binding_is_there_once, a_stale_binding_is_refused, bindings_change_together,
+                bindings_page_and_filter, others_see_no_binding, uninstalling_takes_bindings, a_hook_lives, hooks_page_by_name,
+                one_of_many_declares
+            ]
+            canaries: [tallies_live, a_canary_belongs_to_its_installation]
+            samples: [a_sample_lives, samples_page_and_filter, samples_sum_up, samples_purge]
+            work: [
+                a_unit_lives, enqueuing_again_changes_nothing, keys_are_unique_while_unfinished, units_wait_for_their_moment,
+                leases_run_out, what_kills_its_workers_is_buried, retries_end, the_dead_are_kept, tenants_take_turns,
+                a_tenant_holds_only_so_many, no_unit_is_leased_twice, completing_is_all_or_nothing, others_end_nothing,
+                units_are_counted, the_dead_purge
+            ]
+            usage: [
+                usage_adds_up, usage_is_ordered_and_cut, usage_adds_up_among_writers, usage_stops_at_the_largest_number,
+                others_see_no_usage, usage_purges
             ]
         }
     };

@@ -30,7 +30,7 @@ pub trait Installations: Send + Sync {
     async fn update(&self, installation: Installation, expected: u64, audit: NewAudit) -> Result<()>;
 
     /// Removes the installation if its stored revision is `expected`, together with the tenant's key-value
-    /// entries and log lines of that extension.
+    /// entries, log lines, bindings and canary tallies of that extension.
     ///
     /// # Errors
     /// [`crate::StoreError::Conflict`] when it is not, or the installation is gone.
@@ -43,6 +43,6 @@ pub trait Installations: Send + Sync {
     /// [`crate::StoreError::Exists`] when the version is known with another package digest.
     async fn record_release(&self, tenant: TenantId, release: &Release) -> Result<()>;
 
-    /// Whether any installation of any tenant runs, keeps or awaits this package: asked before a blob is deleted.
+    /// Whether any installation of any tenant runs, keeps, tries out or awaits this package: asked before a blob is deleted.
     async fn uses_package(&self, package: Digest) -> Result<bool>;
 }

@@ -34,10 +34,13 @@ pub trait Keys: Send + Sync {
     /// A tenant's keys, newest first, revoked and expired ones included.
     async fn list(&self, tenant: TenantId, page: PageRequest) -> Result<Page<ApiKey>>;
 
+    /// Notes that a key was used at `at`. Nothing that is audited.
+    async fn used(&self, tenant: TenantId, id: KeyId, at: Timestamp) -> Result<()>;
+
     /// Revokes a key of this tenant and answers it as it is now. A key revoked before keeps its first moment
     /// and `audit` is not written. Nothing when the tenant has no such key.
     ///
     /// With `keep_an_owner`, refuses with [`crate::StoreError::Conflict`] to revoke the tenant's last owner key
-    /// that is neither revoked nor expired at `at` and carries no scopes.
+    /// that is neither revoked nor expired at `at` and carries no scopes, unless a proven owner among its users remains.
     async fn revoke(&self, tenant: TenantId, id: KeyId, at: Timestamp, keep_an_owner: bool, audit: NewAudit) -> Result<Option<ApiKey>>;
 }

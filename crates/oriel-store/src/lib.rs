@@ -13,36 +13,54 @@
 //! Start reading at [`Stores`].
 
 mod audit;
+mod bindings;
 mod blobs;
+mod canaries;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod cursor;
 mod error;
 mod executions;
+mod hooks;
 mod idempotency;
 mod installations;
 mod journal;
 pub mod key_value;
 mod keys;
 mod logs;
+mod members;
 pub mod memory;
+mod policies;
+mod quotas;
+pub mod samples;
 mod tasks;
 mod tenants;
+mod usage;
+mod work;
 
 use std::sync::Arc;
 
 pub use self::audit::{AuditLog, NewAudit};
+pub use self::bindings::{BindingChange, BindingFilter, Bindings, Versioned, goes_with_its_extension, twin};
 pub use self::blobs::Blobs;
+pub use self::canaries::{CanaryTallies, CanaryTally};
 pub use self::error::StoreError;
 pub use self::executions::{Batch, BatchState, Batches, Executions, Segment, SegmentFilter, SegmentHead};
+pub use self::hooks::Hooks;
 pub use self::idempotency::{Begin, Idempotency, StoredReply};
 pub use self::installations::Installations;
 pub use self::journal::Journal;
 pub use self::key_value::{KeyValue, KvEntry, KvPage, KvQuota, KvScope};
 pub use self::keys::{Keys, StoredKey};
 pub use self::logs::{LogFilter, Logs, NewLogLine};
+pub use self::members::{Members, Sessions, StoredSession};
+pub use self::policies::Policies;
+pub use self::quotas::{Consumption, Quotas};
+pub use self::samples::{SampleFilter, Samples};
 pub use self::tasks::Tasks;
 pub use self::tenants::Tenants;
+pub use self::usage::{Usage, UsageDelta, UsagePlace, Used};
+pub use self::work::{Claim, LEASE_RAN_OUT, Leased, NewWork, Work, WorkCount, WorkKind, WorkQueue};
 
 /// The answer of every method.
 pub type Result<T> = std::result::Result<T, StoreError>;
@@ -54,6 +72,14 @@ pub struct Stores {
     pub tenants: Arc<dyn Tenants>,
     /// API keys.
     pub keys: Arc<dyn Keys>,
+    /// Policies that tenants add to what roles allow.
+    pub policies: Arc<dyn Policies>,
+    /// Users and service accounts.
+    pub members: Arc<dyn Members>,
+    /// Signed-in browsers.
+    pub sessions: Arc<dyn Sessions>,
+    /// What tenants may use.
+    pub quotas: Arc<dyn Quotas>,
     /// The audit log.
     pub audit: Arc<dyn AuditLog>,
     /// Installations and the releases that they run.
@@ -72,6 +98,18 @@ pub struct Stores {
     pub logs: Arc<dyn Logs>,
     /// Replies kept for idempotency keys.
     pub idempotency: Arc<dyn Idempotency>,
+    /// What is bound to which point.
+    pub bindings: Arc<dyn Bindings>,
+    /// Declared hooks.
+    pub hooks: Arc<dyn Hooks>,
+    /// Durable units of work.
+    pub work: Arc<dyn WorkQueue>,
+    /// What contributions took, by the hour.
+    pub usage: Arc<dyn Usage>,
+    /// What nodes have seen of canaries.
+    pub canaries: Arc<dyn CanaryTallies>,
+    /// Executions that were looked at.
+    pub samples: Arc<dyn Samples>,
     /// This node's own log, where the node has its database for itself. With it, replies wait for the log and not for the
     /// database, which gets the records about a second later.
     pub journal: Option<Arc<dyn Journal>>,

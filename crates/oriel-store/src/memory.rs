@@ -1,20 +1,29 @@
 //! The in-memory adapter: for tests and for `oriel test`, with the exact semantics of the others. Nothing
 //! survives the process.
 //!
-//! Locks are taken in one order, so that no two methods wait for each other: the aggregate's own, then the audit
-//! log's, then key-value, then logs. No lock is held across an `await`.
+//! Locks are taken in one order, so that no two methods wait for each other: the aggregate's own (members before keys), then the audit
+//! log's, then key-value, then logs, then bindings, then canaries. No lock is held across an `await`.
 
 mod audit;
 mod batches;
+mod bindings;
 mod blobs;
+mod canaries;
 mod executions;
+mod hooks;
 mod idempotency;
 mod installations;
 mod key_value;
 mod keys;
 mod logs;
+mod members;
+mod policies;
+mod quotas;
+mod samples;
 mod tasks;
 mod tenants;
+mod usage;
+mod work;
 
 use std::sync::Arc;
 
@@ -26,21 +35,46 @@ pub fn stores() -> Stores {
     let audit = Arc::new(audit::MemoryAudit::default());
     let key_value = Arc::new(key_value::MemoryKeyValue::default());
     let logs = Arc::new(logs::MemoryLogs::default());
+    let bindings = Arc::new(bindings::MemoryBindings::new(audit.clone()));
+    let canaries = Arc::new(canaries::MemoryCanaries::default());
+    let people = Arc::default();
+    let keys = Arc::new(keys::MemoryKeys::new(Arc::clone(&people), audit.clone()));
+    let members = Arc::new(members::MemoryMembers::new(people, keys.clone(), audit.clone()));
+    let installations = Arc::new(installations::MemoryInstallations::new(
+        audit.clone(),
+        key_value.clone(),
+        logs.clone(),
+        bindings.clone(),
+        canaries.clone(),
+    ));
+    let tasks = Arc::new(tasks::MemoryTasks::new(audit.clone()));
     Stores {
         tenants: Arc::new(tenants::MemoryTenants::new(audit.clone())),
-        keys: Arc::new(keys::MemoryKeys::new(audit.clone())),
-        installations: Arc::new(installations::MemoryInstallations::new(
+        quotas: Arc::new(quotas::MemoryQuotas::new(
             audit.clone(),
+            installations.clone(),
+            tasks.clone(),
+            keys.clone(),
             key_value.clone(),
-            logs.clone(),
         )),
+        keys,
+        policies: Arc::new(policies::MemoryPolicies::new(audit.clone())),
+        sessions: members.clone(),
+        members,
+        installations,
         blobs: Arc::new(blobs::MemoryBlobs::default()),
         key_value,
-        tasks: Arc::new(tasks::MemoryTasks::new(audit.clone())),
+        tasks,
         executions: Arc::new(executions::MemoryExecutions::default()),
         batches: Arc::new(batches::MemoryBatches::default()),
         logs,
         idempotency: Arc::new(idempotency::MemoryIdempotency::default()),
+        bindings,
+        hooks: Arc::new(hooks::MemoryHooks::new(audit.clone())),
+        work: Arc::new(work::MemoryWork::new(audit.clone())),
+        usage: Arc::new(usage::MemoryUsage::default()),
+        canaries,
+        samples: Arc::new(samples::MemorySamples::default()),
         journal: None,
         audit,
     }

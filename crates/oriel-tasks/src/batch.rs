@@ -12,14 +12,15 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use oriel_access::{Access, Principal};
+use oriel_model::access::PrincipalId;
 use oriel_model::access::Scope;
-use oriel_model::id::{BatchId, KeyId};
+use oriel_model::id::BatchId;
 use oriel_store::{Batch, BatchState, StoreError};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use crate::compiled::Target;
-use crate::items::{Caller, Ended, Item, ItemResult};
+use crate::items::{Caller, Ended, Item, ItemResult, Patience};
 use crate::progress::{BatchProgress, LiveBatch};
 use crate::recorder::{Receipt, settle};
 use crate::segment::{RecordKey, SegmentBuilder};
@@ -52,6 +53,8 @@ pub struct BatchRequest {
     pub stop_on_first_error: bool,
     /// W3C trace context of the caller.
     pub traceparent: Option<String>,
+    /// As for one call; without it, neighbouring items share a release.
+    pub canary_key: Option<String>,
 }
 
 /// A batch that runs. Dropping it stops the batch: items that have not begun are not run.
@@ -131,8 +134,10 @@ struct Run {
     workers: AtomicUsize,
     stop: Arc<AtomicBool>,
     stop_on_first_error: bool,
-    principal: KeyId,
+    patience: Patience,
+    principal: PrincipalId,
     traceparent: Option<String>,
+    canary_key: Option<String>,
     live: Arc<LiveBatch>,
     chunks: mpsc::Sender<Chunk>,
 }
@@ -180,8 +185,10 @@ impl Tasks {
             workers: AtomicUsize::new(0),
             stop: stop.clone(),
             stop_on_first_error: request.stop_on_first_error,
-            principal: principal.key,
+            patience: Patience::new(),
+            principal: principal.id,
             traceparent: request.traceparent,
+            canary_key: request.canary_key,
             live: self.shared.live.begin(batch.clone()),
             chunks,
             items: request.items,
@@ -334,31 +341,50 @@ impl Run {
                 done.add(not_run(item, Fault::Cancelled));
                 continue;
             }
-            if lease.is_none() {
-                match self.target.lease().await {
-                    Ok((active, leased)) => {
-                        self.follow(self.target.key(&active), segment, receipts).await;
-                        lease = Some(leased);
-                    }
-                    Err(fault) => {
-                        done.add(not_run(item, fault));
-                        self.note_failure();
-                        continue;
+            let ended = loop {
+                if lease.is_none() {
+                    match self.target.lease(self.canary_key.as_deref()).await {
+                        Ok(leased) => {
+                            self.follow(self.target.key(&leased.chosen.active), segment, receipts).await;
+                            lease = Some(leased);
+                        }
+                        Err(fault) if self.waits(&fault, &mut done).await => continue,
+                        Err(fault) => break Err(fault),
                     }
                 }
-            }
-            let Some(leased) = &mut lease else { continue };
-            let mut call = std::pin::pin!(self.tasks.run_item(&self.target, leased, caller, item));
-            let ended = match futures::poll!(call.as_mut()) {
-                std::task::Poll::Ready(ended) => ended,
-                // An item that takes its time must not keep back what was done before it.
-                std::task::Poll::Pending => {
-                    self.hand_over(&mut done).await;
-                    call.await
+                let Some(leased) = &mut lease else { continue };
+                let ended = {
+                    let mut call = std::pin::pin!(self.tasks.run_item(&self.target, leased, caller, item));
+                    match futures::poll!(call.as_mut()) {
+                        std::task::Poll::Ready(ended) => ended,
+                        // An item that takes its time must not keep back what was done before it.
+                        std::task::Poll::Pending => {
+                            self.hand_over(&mut done).await;
+                            call.await
+                        }
+                    }
+                };
+                match ended.result {
+                    Err(fault) if fault.is_refusal() => {
+                        if !self.waits(&fault, &mut done).await {
+                            break Err(fault);
+                        }
+                    }
+                    _ => break Ok(ended),
+                }
+            };
+            let ended = match ended {
+                Ok(ended) => ended,
+                Err(fault) => {
+                    done.add(not_run(item, fault));
+                    self.note_failure();
+                    continue;
                 }
             };
             if ended.result.is_err() {
                 self.note_failure();
+            } else {
+                self.patience.ease();
             }
             if let Some(segment) = segment {
                 ended.record(item, segment);
@@ -366,16 +392,32 @@ impl Run {
                     receipts.extend(self.tasks.shared.recorder.segment(segment.seal()).await);
                 }
             }
-            let Ended { id, result, duration, .. } = ended;
+            let Ended {
+                id,
+                result,
+                judgements,
+                duration,
+                ..
+            } = ended;
             done.add(ItemResult {
                 id: item.id.clone(),
                 execution: Some(id),
                 result,
                 duration,
+                judgements,
             });
         }
         drop(lease);
         self.hand_over(&mut done).await;
+    }
+
+    /// Waits for an extension that is left alone, unless the batch is to end; answers whether to try again.
+    async fn waits(&self, fault: &Fault, done: &mut Done) -> bool {
+        if !fault.is_refusal() || self.stop.load(Ordering::Relaxed) {
+            return false;
+        }
+        self.hand_over(done).await;
+        self.patience.wait(fault).await
     }
 
     /// Passes results on and counts them.
@@ -428,5 +470,6 @@ fn not_run(item: &Item, fault: Fault) -> ItemResult {
         execution: None,
         result: Err(fault),
         duration: Duration::ZERO,
+        judgements: Vec::new(),
     }
 }

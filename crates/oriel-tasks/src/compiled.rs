@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use oriel_extensions::{Active, Handle};
+use oriel_access::Access;
+use oriel_extensions::{Active, Chosen, Handle, Points};
 use oriel_model::Timestamp;
-use oriel_model::access::Principal;
+use oriel_model::access::{Principal, Resource, ResourceKind};
 use oriel_model::id::{TaskId, TenantId};
-use oriel_model::name::{ContributionName, TaskName};
+use oriel_model::name::{ContributionName, ExtensionName, TaskName, TenantName};
 use oriel_model::schema::Schema;
 use oriel_model::task::Task;
 use parking_lot::{Mutex, RwLock};
@@ -27,9 +28,22 @@ pub(crate) struct Target {
     pub(crate) input: Schema,
     pub(crate) output: Schema,
     handle: Handle,
+    /// What surrounds the executions of a task; a program called directly has nothing around it.
+    pub(crate) watch: Option<Watch>,
     /// The key of the release that ran last: shared by its records instead of made for each.
     key: Mutex<Option<Arc<RecordKey>>>,
-    tenant: TenantId,
+    pub(crate) tenant: TenantId,
+}
+
+/// Where to look for what surrounds the executions of a task, and what validators are shown of it.
+pub(crate) struct Watch {
+    pub(crate) points: Points,
+    pub(crate) tenant_name: TenantName,
+    pub(crate) id: TaskId,
+    pub(crate) name: TaskName,
+    pub(crate) extension: ExtensionName,
+    /// JSON Schemas of input and output, as text.
+    pub(crate) schemas: (Box<str>, Box<str>),
 }
 
 #[derive(Default)]
@@ -65,6 +79,7 @@ impl Target {
             input: schemas.0,
             output: schemas.1,
             handle,
+            watch: None,
             key: Mutex::default(),
             tenant,
         }
@@ -75,6 +90,15 @@ impl Target {
         let active = self.handle.active().await.map_err(|error| Fault::from(&error))?;
         active.program(self.program.as_str()).map_err(|error| Fault::from(&error))?;
         Ok(active)
+    }
+
+    /// The release for a call with this key: the canary for its share of a task's calls, if one runs.
+    pub(crate) async fn choose(&self, key: Option<&str>) -> Result<Chosen, Fault> {
+        let active = self.active().await?;
+        Ok(match self.task {
+            Some(_) => Chosen::choose(active, key),
+            None => Chosen::alone(active),
+        })
     }
 
     /// The key of records that this release makes.
@@ -101,6 +125,16 @@ impl Target {
 impl Tasks {
     /// The task with this id or name, ready to be executed.
     pub(crate) async fn target(&self, principal: &Principal, task: &str) -> Result<Arc<Target>, TaskError> {
+        if principal.judge.is_some() {
+            // The tenant's own policies may name the task or its extension.
+            let found = self.find(principal.tenant, task).await?;
+            let resource = Resource {
+                kind: ResourceKind::Task,
+                name: found.name.as_str(),
+                extension: Some(found.program.extension.as_str()),
+            };
+            Access::permit(principal, resource)?;
+        }
         let now = self.shared.clock.now();
         if let Some(known) = self
             .shared
@@ -137,13 +171,19 @@ impl Tasks {
             .shared
             .extensions
             .handle(principal.tenant, &principal.tenant_name, &task.program.extension);
-        Ok(Target::new(
-            principal.tenant,
-            Some(task.id),
-            task.program.name.clone(),
-            schemas,
-            handle,
-        ))
+        let watch = Watch {
+            points: self.shared.extensions.points(principal.tenant, &principal.tenant_name),
+            tenant_name: principal.tenant_name.clone(),
+            id: task.id,
+            name: task.name.clone(),
+            extension: task.program.extension.clone(),
+            schemas: (task.input_schema.to_string().into(), task.output_schema.to_string().into()),
+        };
+        let target = Target::new(principal.tenant, Some(task.id), task.program.name.clone(), schemas, handle);
+        Ok(Target {
+            watch: Some(watch),
+            ..target
+        })
     }
 
     /// The stored task with this id or name.

@@ -73,6 +73,12 @@ pub enum TaskError {
         /// Why.
         fault: Fault,
     },
+    /// It was refused before it began, and is not recorded.
+    #[error("{fault}")]
+    Refused {
+        /// Why.
+        fault: Fault,
+    },
     /// The execution ended, but its record could not be written, so it does not count.
     #[error("the execution could not be recorded: {source}")]
     Record {
@@ -115,6 +121,30 @@ pub enum Fault {
         /// What the parser said.
         reason: String,
     },
+    /// An inline validator found the output invalid.
+    #[error("the validator `{validator}` found the output invalid: {message}")]
+    Invalid {
+        /// Which.
+        validator: String,
+        /// Its reason.
+        message: String,
+    },
+    /// An inline validator that may not fail did.
+    #[error("the validator `{validator}` could not judge the output: {message}")]
+    Unjudged {
+        /// Which.
+        validator: String,
+        /// What it failed with.
+        message: String,
+    },
+    /// A hook before the execution did not let the input through.
+    #[error("{message}")]
+    Hook {
+        /// The hook's code.
+        code: ErrorCode,
+        /// What happened.
+        message: String,
+    },
     /// The call failed.
     #[error(transparent)]
     Call(#[from] CallError),
@@ -145,6 +175,11 @@ fn first(problems: &[SchemaProblem]) -> String {
 }
 
 impl Fault {
+    /// Whether the extension's gate was closed: nothing ran.
+    pub(crate) const fn is_refusal(&self) -> bool {
+        matches!(self, Self::Call(CallError::Refused(_)))
+    }
+
     /// The form that records and replies carry.
     #[must_use]
     pub fn to_error(&self) -> ExecutionError {
@@ -169,6 +204,9 @@ impl Coded for Fault {
         match self {
             Self::Input { .. } => ErrorCode::InputInvalid,
             Self::Output { .. } | Self::OutputSyntax { .. } => ErrorCode::OutputInvalid,
+            Self::Invalid { .. } => ErrorCode::ExecutionInvalid,
+            Self::Unjudged { .. } => ErrorCode::ExecutionUnjudged,
+            Self::Hook { code, .. } => *code,
             Self::Call(error) => error.code(),
             Self::Refused { code, .. } => *code,
             Self::Malformed { .. } => ErrorCode::RequestJson,
@@ -179,6 +217,13 @@ impl Coded for Fault {
     fn places(&self) -> Option<serde_json::Value> {
         match self {
             Self::Input { problems } | Self::Output { problems } => serde_json::to_value(problems).ok(),
+            _ => None,
+        }
+    }
+
+    fn retry_after(&self) -> Option<std::time::Duration> {
+        match self {
+            Self::Call(error) => error.retry_after(),
             _ => None,
         }
     }
@@ -195,7 +240,7 @@ impl Coded for TaskError {
             Self::ExecutionNotFound { .. } => ErrorCode::ExecutionNotFound,
             Self::BatchNotFound { .. } => ErrorCode::BatchNotFound,
             Self::BatchTooLarge { .. } => ErrorCode::BatchTooLarge,
-            Self::Failed { fault, .. } => fault.code(),
+            Self::Failed { fault, .. } | Self::Refused { fault } => fault.code(),
             Self::Record { source } => source.code(),
             Self::Cursor => ErrorCode::RequestCursor,
             Self::Extension(error) => error.code(),
@@ -208,6 +253,13 @@ impl Coded for TaskError {
         match self {
             Self::Failed { fault, .. } => fault.places(),
             Self::Extension(error) => error.places(),
+            _ => None,
+        }
+    }
+    fn retry_after(&self) -> Option<std::time::Duration> {
+        match self {
+            Self::Failed { fault, .. } | Self::Refused { fault } => fault.retry_after(),
+            Self::Extension(error) => error.retry_after(),
             _ => None,
         }
     }

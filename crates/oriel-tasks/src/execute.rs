@@ -4,17 +4,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use oriel_access::{Access, Principal};
-use oriel_model::Timestamp;
 use oriel_model::access::Scope;
 use oriel_model::execution::Resources;
 use oriel_model::id::{ExecutionId, TaskId};
 use oriel_model::name::ContributionName;
 use oriel_model::schema::Schema;
+use oriel_model::validation::Judgement;
+use oriel_model::{Coded, Timestamp};
+use oriel_sandbox::CallError;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::compiled::Target;
 use crate::items::Caller;
+use crate::judging::Outcome;
 use crate::recorder::{Entry, settle};
 use crate::{Fault, TaskError, Tasks};
 
@@ -27,6 +30,8 @@ pub struct ExecuteRequest<'a> {
     pub timeout: Option<Duration>,
     /// W3C trace context of the caller.
     pub traceparent: Option<&'a str>,
+    /// Who or what the call is about, such as a customer's id: while a canary runs, calls with one key all get the same release.
+    pub canary_key: Option<&'a str>,
 }
 
 /// A call that answered.
@@ -46,6 +51,8 @@ pub struct Executed {
     pub latency: Duration,
     /// What it cost.
     pub resources: Resources,
+    /// What inline validators made of the output.
+    pub judgements: Vec<Judgement>,
 }
 
 impl Tasks {
@@ -100,30 +107,44 @@ impl Tasks {
         &self,
         principal: &Principal,
         target: &Target,
-        request: ExecuteRequest<'_>,
+        mut request: ExecuteRequest<'_>,
         begun: Instant,
     ) -> Result<Executed, TaskError> {
         let started_at = self.shared.clock.now();
         let id = ExecutionId::new(started_at);
+        let caller = Caller::new(principal, request.traceparent);
+        let around = target.around().await.map_err(|fault| TaskError::Refused { fault })?;
+        let admitted = match &around {
+            None => Ok(None),
+            Some(around) => self.before(target, around, caller, &request.input).await,
+        };
+        if let Ok(Some(input)) = &admitted {
+            request.input.clone_from(input);
+        }
         let mut resources = Resources::default();
         let mut active = None;
-        let result = match target.check_input(&request.input) {
+        let result = match admitted.and_then(|_| target.check_input(&request.input)) {
             Err(fault) => Err(fault),
             Ok(()) => {
-                let caller = Caller::new(principal, request.traceparent);
-                let (answered, outcome) = target.call_once(target.call(caller, id, &request.input, request.timeout)).await;
+                let call = target.call(caller, id, &request.input, request.timeout);
+                let (answered, outcome) = target.call_once(call, request.canary_key).await;
                 resources = outcome.resources;
                 match answered {
                     Err(fault) => Err(fault),
+                    // What a breaker keeps from running is no execution, and there may be thousands a second.
+                    Ok(_) if matches!(outcome.result, Err(CallError::Refused(_))) => {
+                        let fault = outcome.result.err().map_or(Fault::Cancelled, Fault::from);
+                        return Err(TaskError::Refused { fault });
+                    }
                     Ok(by) => {
-                        active = Some(by);
-                        outcome.result.map_err(Fault::from).and_then(|output| target.check_output(output))
+                        let result = outcome.result.map_err(Fault::from).and_then(|output| target.check_output(output));
+                        by.ended(result.as_ref().err().map(Coded::code), resources.wall_us);
+                        active = Some(by.active);
+                        result
                     }
                 }
             }
         };
-        let latency = begun.elapsed();
-        let result = result.map(Arc::<RawValue>::from);
         let active = match active {
             Some(active) => active,
             // An input that breaks its schema is recorded under the release that would have answered.
@@ -133,6 +154,24 @@ impl Tasks {
                 (Err(fault), Ok(_)) => return Err(TaskError::Failed { id, fault }),
             },
         };
+        let (result, judgements) = match &around {
+            None => (result, Vec::new()),
+            Some(around) => {
+                let outcome = Outcome {
+                    id,
+                    item: None,
+                    batch: None,
+                    version: active.version(),
+                    input: &request.input,
+                    result,
+                    started_at,
+                    resources,
+                };
+                self.after(target, around, caller, outcome).await
+            }
+        };
+        let latency = begun.elapsed();
+        let result = result.map(Arc::<RawValue>::from);
         if self.shared.recorder.is_on() {
             let entry = Entry {
                 key: target.key(&active),
@@ -158,6 +197,7 @@ impl Tasks {
                     started_at,
                     latency,
                     resources,
+                    judgements,
                 })
             }
             Err(fault) => Err(TaskError::Failed { id, fault }),

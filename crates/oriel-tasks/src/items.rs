@@ -1,24 +1,73 @@
 //! What executing one input has in common everywhere: alone, in a batch, in a stream.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use oriel_access::Principal;
-use oriel_extensions::Active;
+use oriel_extensions::Chosen;
+use oriel_model::Coded;
 use oriel_model::Timestamp;
+use oriel_model::access::PrincipalId;
 use oriel_model::execution::{ExecutionError, Resources};
-use oriel_model::id::{ExecutionId, KeyId};
+use oriel_model::id::ExecutionId;
+use oriel_model::validation::Judgement;
 use oriel_sandbox::{Call, CallError, Lease, Outcome};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::compiled::Target;
 use crate::segment::{Record, SegmentBuilder};
-use crate::{Fault, Tasks};
+use crate::{Fault, Tasks, judging};
 
 /// How often a call is tried again on the next release when the one it was given to just stopped taking calls.
 /// Each try means one more upgrade in the blink of an eye, so a few are plenty.
 const RELEASES: usize = 8;
+
+/// How long a batch or stream waits for an extension that is left alone: long enough for a few bad inputs side by side not to
+/// cost all that come after them, too short to be felt where everything fails.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How often it looks whether the wait is over.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// The patience of one batch or stream with its extension.
+pub(crate) struct Patience {
+    begun: Instant,
+    /// Milliseconds after `begun` at which calls began to be refused; 0 while they are not.
+    refused_at: AtomicU64,
+}
+
+impl Patience {
+    pub(crate) fn new() -> Self {
+        Self {
+            begun: Instant::now(),
+            refused_at: AtomicU64::new(0),
+        }
+    }
+
+    /// Waits a little for an extension that refused a call, if that is worth it. Answers whether to try again.
+    pub(crate) async fn wait(&self, fault: &Fault) -> bool {
+        let Some(retry_after) = fault.retry_after().filter(|_| fault.is_refusal()) else {
+            return false;
+        };
+        let now = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
+        let since = match self.refused_at.compare_exchange(0, now, Relaxed, Relaxed) {
+            Ok(_) => now,
+            Err(since) => since,
+        };
+        if Duration::from_millis(now.saturating_sub(since)) + retry_after > PATIENCE {
+            return false;
+        }
+        tokio::time::sleep(retry_after.min(LOOK)).await;
+        true
+    }
+
+    /// A call was answered.
+    pub(crate) fn ease(&self) {
+        if self.refused_at.load(Relaxed) != 0 {
+            self.refused_at.store(0, Relaxed);
+        }
+    }
+}
 
 /// One input of a batch or stream.
 #[derive(Debug)]
@@ -42,19 +91,21 @@ pub struct ItemResult {
     pub result: Result<Box<RawValue>, Fault>,
     /// From its turn to its answer.
     pub duration: Duration,
+    /// What inline validators made of the output.
+    pub judgements: Vec<Judgement>,
 }
 
 /// The caller of several items.
 #[derive(Clone, Copy)]
 pub(crate) struct Caller<'a> {
-    pub(crate) principal: KeyId,
+    pub(crate) principal: PrincipalId,
     pub(crate) traceparent: Option<&'a str>,
 }
 
 impl<'a> Caller<'a> {
     pub(crate) const fn new(principal: &Principal, traceparent: Option<&'a str>) -> Self {
         Self {
-            principal: principal.key,
+            principal: principal.id,
             traceparent,
         }
     }
@@ -64,9 +115,18 @@ impl<'a> Caller<'a> {
 pub(crate) struct Ended {
     pub(crate) id: ExecutionId,
     pub(crate) started_at: Timestamp,
+    /// The input that ran, where a hook changed it.
+    pub(crate) input: Option<Box<RawValue>>,
     pub(crate) result: Result<Box<RawValue>, Fault>,
     pub(crate) resources: Resources,
+    pub(crate) judgements: Vec<Judgement>,
     pub(crate) duration: Duration,
+}
+
+/// A lease on an instance, and whose it is.
+pub(crate) struct Leased {
+    lease: Lease,
+    pub(crate) chosen: Chosen,
 }
 
 impl Target {
@@ -101,33 +161,37 @@ impl Target {
         }
     }
 
-    /// A lease on an instance of the release that answers now.
-    pub(crate) async fn lease(&self) -> Result<(Arc<Active>, Lease), Fault> {
+    /// A lease on an instance of the release that answers now, for calls with this key.
+    pub(crate) async fn lease(&self, key: Option<&str>) -> Result<Leased, Fault> {
         for _ in 0..RELEASES {
-            let active = self.active().await?;
+            let chosen = self.choose(key).await?;
+            let active = &chosen.active;
             match active.pool().lease(active.limits().timeout.0).await {
-                Ok(lease) => return Ok((active, lease)),
+                Ok(lease) => return Ok(Leased { lease, chosen }),
                 Err(CallError::Draining) => tokio::task::yield_now().await,
-                Err(error) => return Err(error.into()),
+                Err(error) => {
+                    chosen.ended(Some(error.code()), 0);
+                    return Err(error.into());
+                }
             }
         }
         Err(CallError::Draining.into())
     }
 
-    /// One call on whatever release answers now.
-    pub(crate) async fn call_once(&self, call: Call<'_>) -> (Result<Arc<Active>, Fault>, Outcome) {
+    /// One call on whatever release answers now for this key.
+    pub(crate) async fn call_once(&self, call: Call<'_>, key: Option<&str>) -> (Result<Chosen, Fault>, Outcome) {
         let nothing = |error| Outcome {
             result: Err(error),
             resources: Resources::default(),
         };
         for _ in 0..RELEASES {
-            let active = match self.active().await {
-                Ok(active) => active,
+            let chosen = match self.choose(key).await {
+                Ok(chosen) => chosen,
                 Err(fault) => return (Err(fault), nothing(CallError::Draining)),
             };
-            let outcome = active.pool().call(call).await;
+            let outcome = chosen.active.pool().call(call).await;
             if !matches!(outcome.result, Err(CallError::Draining)) {
-                return (Ok(active), outcome);
+                return (Ok(chosen), outcome);
             }
             tokio::task::yield_now().await;
         }
@@ -137,28 +201,68 @@ impl Target {
 
 impl Tasks {
     /// Executes one item on a lease.
-    pub(crate) async fn run_item(&self, target: &Target, lease: &mut Lease, caller: Caller<'_>, item: &Item) -> Ended {
+    pub(crate) async fn run_item(&self, target: &Target, leased: &mut Leased, caller: Caller<'_>, item: &Item) -> Ended {
         let begun = Instant::now();
         let started_at = self.shared.clock.now();
         let id = ExecutionId::new(started_at);
-        if let Err(fault) = target.check_input(&item.input) {
-            return Ended {
-                id,
-                started_at,
-                result: Err(fault),
-                resources: Resources::default(),
-                duration: begun.elapsed(),
-            };
-        }
-        let outcome = lease.call(target.call(caller, id, &item.input, item.timeout)).await;
-        let result = outcome.result.map_err(Fault::from).and_then(|output| target.check_output(output));
-        Ended {
+        let mut ended = Ended {
             id,
             started_at,
-            result,
-            resources: outcome.resources,
-            duration: begun.elapsed(),
-        }
+            input: None,
+            result: Err(Fault::Cancelled),
+            resources: Resources::default(),
+            judgements: Vec::new(),
+            duration: Duration::ZERO,
+        };
+        let around = match target.around().await {
+            Ok(around) => around,
+            Err(fault) => {
+                return Ended {
+                    result: Err(fault),
+                    duration: begun.elapsed(),
+                    ..ended
+                };
+            }
+        };
+        let admitted = match &around {
+            None => Ok(None),
+            Some(around) => self.before(target, around, caller, &item.input).await,
+        };
+        let admitted = admitted.map(|input| ended.input = input);
+        let input = ended.input.as_deref().unwrap_or(&item.input);
+        let result = match admitted.and_then(|()| target.check_input(input)) {
+            Err(fault) => Err(fault),
+            Ok(()) => {
+                let outcome = leased.lease.call(target.call(caller, id, input, item.timeout)).await;
+                let result = outcome.result.map_err(Fault::from).and_then(|output| target.check_output(output));
+                leased
+                    .chosen
+                    .ended(result.as_ref().err().map(Coded::code), outcome.resources.wall_us);
+                ended.resources = outcome.resources;
+                result
+            }
+        };
+        // What a breaker keeps from running is no execution.
+        ended.result = match &around {
+            Some(around) if !result.as_ref().is_err_and(Fault::is_refusal) => {
+                let outcome = judging::Outcome {
+                    id,
+                    item: Some(&item.id),
+                    batch: None,
+                    version: leased.chosen.active.version(),
+                    input,
+                    result,
+                    started_at,
+                    resources: ended.resources,
+                };
+                let (result, judgements) = self.after(target, around, caller, outcome).await;
+                ended.judgements = judgements;
+                result
+            }
+            _ => result,
+        };
+        ended.duration = begun.elapsed();
+        ended
     }
 }
 
@@ -176,7 +280,7 @@ impl Ended {
         builder.add(&Record {
             id: self.id,
             item: Some(&item.id),
-            input: item.input.get(),
+            input: self.input.as_deref().unwrap_or(&item.input).get(),
             result,
             started_at: self.started_at,
             resources: self.resources,

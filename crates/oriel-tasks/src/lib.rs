@@ -12,21 +12,25 @@ mod compiled;
 mod error;
 mod execute;
 mod items;
+mod judging;
 mod ledger;
 mod maintenance;
 mod manage;
 mod progress;
 mod query;
+mod recommend;
 mod recorder;
 mod segment;
 mod stream;
+mod validate;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use oriel_extensions::Extensions;
+use oriel_extensions::{Extensions, Worker};
+use oriel_hooks::Hooks;
 use oriel_model::time::Clock;
-use oriel_store::Stores;
+use oriel_store::{Stores, WorkKind};
 
 pub use self::batch::{BatchRequest, BatchRun};
 pub use self::error::{Fault, TaskError};
@@ -36,7 +40,15 @@ pub use self::maintenance::Maintained;
 pub use self::manage::{NewTask, TaskChange};
 pub use self::progress::BatchProgress;
 pub use self::query::ExecutionFilter;
+pub use self::recommend::RecommendRequest;
 pub use self::stream::{StreamRequest, StreamRun};
+pub use self::validate::{Judges, MAX_VALIDATED, NoJudges, Subject, ValidateBatch, ValidateItem, ValidateRequest};
+
+/// Picked executions judged at a time on this node, and of one tenant.
+const JUDGES: u32 = 8;
+const JUDGES_PER_TENANT: u32 = 4;
+/// How long the first repetition waits when the store does not answer.
+const JUDGE_BACKOFF: Duration = Duration::from_secs(5);
 
 /// What the service is told by its operator.
 #[derive(Debug, Clone)]
@@ -80,6 +92,10 @@ struct Shared {
     compiled: compiled::Cache,
     recorder: recorder::Recorder,
     live: progress::Live,
+    hooks: Hooks,
+    sampling: judging::Sampling,
+    /// Judges what samplers picked.
+    judge: Arc<Worker>,
 }
 
 impl std::fmt::Debug for Tasks {
@@ -91,8 +107,16 @@ impl std::fmt::Debug for Tasks {
 impl Tasks {
     /// The service over these stores and extensions. Starts its recorder, so call it on a runtime.
     #[must_use]
-    pub fn new(options: TasksOptions, stores: Stores, extensions: Extensions, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(options: TasksOptions, stores: Stores, extensions: Extensions, hooks: Hooks, clock: Arc<dyn Clock>) -> Self {
         let recorder = recorder::Recorder::start(&stores, options.recording);
+        let judge = Worker::new(
+            &stores,
+            clock.clone(),
+            WorkKind::VALIDATION,
+            JUDGES,
+            JUDGES_PER_TENANT,
+            JUDGE_BACKOFF,
+        );
         let shared = Shared {
             options,
             stores,
@@ -101,6 +125,9 @@ impl Tasks {
             compiled: compiled::Cache::default(),
             recorder,
             live: progress::Live::default(),
+            hooks,
+            sampling: judging::Sampling::default(),
+            judge: Arc::new(judge),
         };
         Self { shared: Arc::new(shared) }
     }

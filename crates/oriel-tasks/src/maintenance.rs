@@ -33,6 +33,8 @@ pub struct Maintained {
     pub pruned_segments: u64,
     /// Batches that were past their time.
     pub pruned_batches: u64,
+    /// Samples that were past their time.
+    pub pruned_samples: u64,
     /// Small segments that were merged into larger ones.
     pub merged_segments: u64,
 }
@@ -81,6 +83,14 @@ impl Tasks {
             .batches
             .prune(now.minus(self.shared.options.keep_batches), STRIDE)
             .await?;
+        loop {
+            let before = now.minus(self.shared.options.keep_executions);
+            let count = self.shared.stores.samples.purge(before, STRIDE).await?;
+            done.pruned_samples += count;
+            if count < u64::from(STRIDE) {
+                break;
+            }
+        }
         for tenant in self.shared.stores.executions.fragmented(SMALL, MANY).await? {
             done.merged_segments += self.merge(tenant, now).await?;
         }

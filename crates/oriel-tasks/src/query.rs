@@ -161,7 +161,7 @@ impl Tasks {
     }
 
     /// Brings what has been recorded to where a search finds it.
-    async fn settle(&self) -> Result<(), TaskError> {
+    pub(crate) async fn settle(&self) -> Result<(), TaskError> {
         self.shared.recorder.settle().await.map_err(|source| TaskError::Record { source })
     }
 

@@ -6,12 +6,12 @@
 use std::sync::Arc;
 
 use oriel_access::{Access, Principal};
+use oriel_model::access::PrincipalId;
 use oriel_model::access::Scope;
-use oriel_model::id::KeyId;
 use tokio::sync::{Mutex, mpsc};
 
 use crate::compiled::Target;
-use crate::items::{Caller, Ended, Item, ItemResult};
+use crate::items::{Caller, Ended, Item, ItemResult, Patience};
 use crate::recorder::{Receipt, settle};
 use crate::segment::SegmentBuilder;
 use crate::{Fault, TaskError, Tasks};
@@ -34,6 +34,8 @@ pub struct StreamRequest {
     pub max_concurrency: u32,
     /// W3C trace context of the caller.
     pub traceparent: Option<String>,
+    /// As for one call; without it, neighbouring items share a release.
+    pub canary_key: Option<String>,
 }
 
 /// The two ends of a stream. Dropping `items` lets what is under way end; dropping `results` cancels it.
@@ -51,8 +53,10 @@ struct Run {
     items: Mutex<mpsc::Receiver<Result<Item, (String, Fault)>>>,
     finished: mpsc::Sender<(Vec<ItemResult>, Option<Receipt>)>,
     workers: usize,
-    principal: KeyId,
+    patience: Patience,
+    principal: PrincipalId,
     traceparent: Option<String>,
+    canary_key: Option<String>,
 }
 
 impl Tasks {
@@ -78,8 +82,10 @@ impl Tasks {
             items: Mutex::new(inbox),
             finished,
             workers,
-            principal: principal.key,
+            patience: Patience::new(),
+            principal: principal.id,
             traceparent: request.traceparent,
+            canary_key: request.canary_key,
         });
         for _ in 0..workers {
             tokio::spawn(work(run.clone()));
@@ -131,6 +137,7 @@ impl Run {
                 execution: None,
                 result: Err(fault),
                 duration: std::time::Duration::ZERO,
+                judgements: Vec::new(),
             };
             let item = match item {
                 Ok(item) => item,
@@ -139,29 +146,55 @@ impl Run {
                     continue;
                 }
             };
-            if lease.is_none() {
-                match self.target.lease().await {
-                    Ok((active, leased)) => {
-                        segment = recorder.is_on().then(|| SegmentBuilder::new(self.target.key(&active)));
-                        lease = Some(leased);
-                    }
-                    Err(fault) => {
-                        results.push(failed(item.id, fault));
-                        continue;
+            let ended = loop {
+                if lease.is_none() {
+                    match self.target.lease(self.canary_key.as_deref()).await {
+                        Ok(leased) => {
+                            let key = || self.target.key(&leased.chosen.active);
+                            segment = recorder.is_on().then(|| SegmentBuilder::new(key()));
+                            lease = Some(leased);
+                        }
+                        Err(fault) if self.patience.wait(&fault).await => continue,
+                        Err(fault) => break Err(fault),
                     }
                 }
+                let Some(leased) = &mut lease else { continue };
+                let ended = self.tasks.run_item(&self.target, leased, caller, &item).await;
+                match ended.result {
+                    Err(fault) if fault.is_refusal() => {
+                        if !self.patience.wait(&fault).await {
+                            break Err(fault);
+                        }
+                    }
+                    _ => break Ok(ended),
+                }
+            };
+            let ended = match ended {
+                Ok(ended) => ended,
+                Err(fault) => {
+                    results.push(failed(item.id, fault));
+                    continue;
+                }
+            };
+            if ended.result.is_ok() {
+                self.patience.ease();
             }
-            let Some(leased) = &mut lease else { continue };
-            let ended = self.tasks.run_item(&self.target, leased, caller, &item).await;
             if let Some(segment) = &mut segment {
                 ended.record(&item, segment);
             }
-            let Ended { id, result, duration, .. } = ended;
+            let Ended {
+                id,
+                result,
+                judgements,
+                duration,
+                ..
+            } = ended;
             results.push(ItemResult {
                 id: item.id,
                 execution: Some(id),
                 result,
                 duration,
+                judgements,
             });
         }
         // The instance goes back before anybody waits for a commit.

@@ -12,12 +12,22 @@ use std::sync::OnceLock;
 
 /// The guests, each with the target that it is built for. Those for `wasm32-unknown-unknown` import nothing of
 /// WASI; the core module is turned into a component here.
-const GUESTS: [(&str, &str); 3] = [("echo", PLAIN), ("kv", PLAIN), ("hostile", WASI)];
+const GUESTS: [(&str, &str); 8] = [
+    ("echo", PLAIN),
+    ("flaky", PLAIN),
+    ("kv", PLAIN),
+    ("points", PLAIN),
+    ("hostile", WASI),
+    ("caller", WASI),
+    ("web", WASI),
+    ("tutorial", WASI),
+];
 const PLAIN: &str = "wasm32-unknown-unknown";
 const WASI: &str = "wasm32-wasip2";
 
-/// The component of the guest `name`: `echo` (programs `echo`, `upper`), `kv` (`count`, `get`, `set`, …) or
-/// `hostile` (one program per evil; exports `lifecycle` too). See `tests/guests/NAME/src/lib.rs`.
+/// The component of the guest `name`: `echo` (programs `echo`, `upper`), `flaky` (the same, worse), `kv` (`count`, `get`, `set`, …), `points` (validators,
+/// samplers, event handlers, hook handlers, jobs), `caller` (calls other extensions, sends secrets, measures) or `hostile` (one
+/// program per evil; exports `lifecycle` too). See `tests/guests/NAME/src/lib.rs`.
 ///
 /// # Panics
 /// When there is no such guest or it does not build.

@@ -182,6 +182,7 @@ impl Oriel {
             lifecycle: manifest.lifecycle,
             config: config.to_string().into(),
             services,
+            gate: None,
         };
         let extension = Extension::new(manifest, self.sandbox.pool(spec))?;
         extension.check_config(&config).await?;

@@ -13,11 +13,7 @@ const LINES: usize = 10_000;
 
 pub(crate) fn services(limits: &Limits) -> HostServices {
     let log = Arc::new(MemoryLog::default());
-    HostServices {
-        key_value: Arc::new(MemoryKeyValue::new(limits)),
-        refusals: log.clone(),
-        log,
-    }
+    HostServices::new(Arc::new(MemoryKeyValue::new(limits)), log.clone(), log)
 }
 
 /// The last log lines and refusals of an extension.

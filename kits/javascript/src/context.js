@@ -16,5 +16,9 @@ export const context = {
       deadlineMs: narrow(deadlineMs),
     };
   },
+  caller() {
+    const found = host("context").caller() ?? undefined;
+    return found && { extension: found.extension, version: found.version, principal: found.principal ?? undefined };
+  },
   remainingMs: () => narrow(host("context").remainingMs()),
 };

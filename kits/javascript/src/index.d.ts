@@ -48,14 +48,151 @@ export interface Lifecycle {
   shutdown?(): void;
 }
 
-/** An extension; the entry file exports it as its default. */
-export interface Extension {
-  readonly programs: Readonly<Record<string, Program>>;
-  readonly lifecycle: Lifecycle;
+/** The context that a contribution is given which a binding connects: with the binding's configuration. */
+export interface BoundContext<Config = any> extends ProgramContext {
+  /** The binding's configuration; `{}` when it has none. */
+  readonly config: Config;
 }
 
+/** One execution: what a program was asked, and what came of it. */
+export interface Execution<Input = any, Output = any> {
+  /** `exec_…` */
+  id: string;
+  /** `task_…`; absent when a program was called directly. */
+  task?: string;
+  extension: string;
+  version: string;
+  program: string;
+  input: Input;
+  /** Absent when it failed. */
+  output?: Output;
+  /** Absent when it succeeded. `code` is stable, such as `execution.timeout`. */
+  failure?: { code: string; message: string };
+  /** Milliseconds since 1970. */
+  startedMs: number;
+  /** From the lease of an instance to its answer, in microseconds. */
+  wallUs: number;
+  /** Time that guest code ran, in microseconds. */
+  guestCpuUs: number;
+}
+
+/** What a validator judges. */
+export interface Subject<Input = any, Output = any> {
+  execution: Execution<Input, Output>;
+  /** JSON Schema of the task's input, where the task has one. */
+  inputSchema?: any;
+  /** JSON Schema of the task's output, where the task has one. */
+  outputSchema?: any;
+  /** What should have come out, where somebody knows. */
+  expectedOutput?: Output;
+}
+
+/** A judgement, of an execution or of a hook's payload. */
+export interface Verdict {
+  valid: boolean;
+  /** How good it is, from 0 to 1, where a yes or no says too little. */
+  score?: number;
+  /** One line for people. */
+  message?: string;
+  /** Whatever the reader of the verdict may want to know. */
+  details?: unknown;
+}
+
+/** What a sampler has seen of the task so far, this execution not included. */
+export interface History {
+  /** When an execution was last sampled, in milliseconds since 1970. */
+  lastSampleMs?: number;
+  seen: number;
+  sampled: number;
+  /** Executions since the last sampled one. */
+  sinceLast: number;
+}
+
+/** Whether an execution is looked at. */
+export interface Choice {
+  sample: boolean;
+  /** A word or two for people, such as `slow`. */
+  reason?: string;
+}
+
+/** A CloudEvent, version 1.0. */
+export interface OrielEvent<Data = any> {
+  id: string;
+  source: string;
+  type: string;
+  subject?: string;
+  /** Milliseconds since 1970. */
+  timeMs?: number;
+  datacontenttype?: string;
+  dataschema?: string;
+  /** Extension attributes in their canonical text form. */
+  attributes: Record<string, string>;
+  /** JSON is parsed; other text is a string, anything else a `Uint8Array`; absent when it carries nothing. */
+  data?: Data;
+}
+
+export type HookKind = "filter" | "validate" | "decide" | "collect" | "observe";
+
+/** A hook that was fired. */
+export interface HookCall<Payload = any> {
+  /** Its name, such as `order.pre-create`. */
+  hook: string;
+  kind: HookKind;
+  payload: Payload;
+  /** Whether this is a rehearsal: host calls with an effect are refused, and nothing that is answered counts. */
+  dryRun: boolean;
+}
+
+/** One run of a job. */
+export interface JobRun<Input = any> {
+  /** What started it; `name` is the schedule's name, or the event's id. */
+  trigger: { kind: "manual" | "schedule" | "event" | "queue"; name?: string };
+  input: Input;
+  /** 1 for the first attempt. */
+  attempt: number;
+}
+
+/** Judges an execution. An error says that no verdict can be given. */
+export type Validator<Input = any, Output = any, Config = any> = (
+  subject: Subject<Input, Output>,
+  context: BoundContext<Config>,
+) => Verdict | boolean;
+
+/** Picks the executions that validators see. */
+export type Sampler<Input = any, Output = any, Config = any> = (
+  execution: Execution<Input, Output>,
+  history: History,
+  context: BoundContext<Config>,
+) => Choice | boolean;
+
+/** Takes an event. An error means that it is delivered again later, unless it is `InvalidInput`. */
+export type EventHandler<Data = any, Config = any> = (event: OrielEvent<Data>, context: BoundContext<Config>) => void;
+
+/**
+ * Answers a hook. What it returns depends on the hook's kind: `filter`, the payload that goes on; `validate`, a verdict, or `true` or
+ * `false`; `decide`, the decision; `collect`, the item. `undefined` adds nothing.
+ */
+export type Hook<Payload = any, Answer = unknown, Config = any> = (call: HookCall<Payload>, context: BoundContext<Config>) => Answer;
+
+/** Runs a job. `undefined` is answered as `null`. `Unavailable` means that a retry may help. */
+export type Job<Input = any, Output = unknown> = (run: JobRun<Input>, context: ProgramContext) => Output;
+
+/** What an extension contributes, by kind and name; the names are those of extension.toml. */
+export interface Definition {
+  programs?: Record<string, Program>;
+  validators?: Record<string, Validator>;
+  samplers?: Record<string, Sampler>;
+  eventHandlers?: Record<string, EventHandler>;
+  hooks?: Record<string, Hook>;
+  jobs?: Record<string, Job>;
+  lifecycle?: Lifecycle;
+}
+
+/** An extension; the entry file exports it as its default. */
+export type Extension = Readonly<Required<Definition>>;
+
 /** Defines an extension: `export default extension({ programs: { … } })`. */
-export function extension(definition: { programs?: Record<string, Program>; lifecycle?: Lifecycle }): Extension;
+export function extension(definition: Definition): Extension;
 
 type Fields = Record<string, unknown>;
 
@@ -72,12 +209,39 @@ export const log: {
 export const config: {
   /** The whole configuration; `{}` when nothing is configured. */
   get<T = any>(): T;
+  /** The configuration of the binding by which the call in progress came; `{}` when it has none, or came by none. */
+  binding<T = any>(): T;
 };
 
 /** What the call in progress knows about where it runs. */
 export const context: {
   current(): CallContext;
+  /** Who made the call in progress, when another extension did. */
+  caller(): { extension: string; version: string; principal?: string } | undefined;
   remainingMs(): number;
+};
+
+/** Programs of other extensions in the same tenant. Needs them under `call` of `[permissions]`. */
+export const call: {
+  /** What the program answers. Throws what it throws; `Denied` when the grant does not name it, `Unavailable` when it cannot be called. */
+  program<Output = any>(extension: string, program: string, input?: unknown): Output;
+};
+
+/** Secrets that an administrator has set. Needs them under `secrets` of `[permissions]`. */
+export const secrets: {
+  /**
+   * A text that stands for the secret in this instance: write it into a header of an outbound request, and the host puts the secret in its
+   * place. Ask for it where it is used.
+   */
+  placeholder(name: string): string;
+};
+
+/** Counters and histograms, shown at `/metrics` under the extension's name. */
+export const metrics: {
+  /** Adds to a counter (1 when absent); it begins at 0 when the server starts. */
+  add(name: string, value?: number, labels?: Record<string, string | number>): void;
+  /** Counts a value into a histogram. */
+  record(name: string, value: number, labels?: Record<string, string | number>): void;
 };
 
 export interface Entry {

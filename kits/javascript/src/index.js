@@ -1,3 +1,4 @@
+export { call } from "./call.js";
 export { config } from "./config.js";
 export { context } from "./context.js";
 export { DeadlineExceeded, Denied, Internal, InvalidInput, LimitExceeded, OrielError, Unavailable } from "./errors.js";
@@ -5,3 +6,5 @@ export { extension } from "./extension.js";
 export { http } from "./http.js";
 export { kv } from "./kv.js";
 export { log } from "./log.js";
+export { metrics } from "./metrics.js";
+export { secrets } from "./secrets.js";

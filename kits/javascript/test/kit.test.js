@@ -6,7 +6,9 @@ import { beforeEach, describe, test } from "node:test";
 import { hostCall } from "../src/errors.js";
 import { exportsOf } from "../src/extension.js";
 import { bind } from "../src/host.js";
-import { config, context, DeadlineExceeded, Denied, extension, http, Internal, InvalidInput, kv, LimitExceeded, Unavailable } from "../src/index.js";
+import {
+  call, config, context, DeadlineExceeded, Denied, extension, http, Internal, InvalidInput, kv, LimitExceeded, metrics, secrets, Unavailable,
+} from "../src/index.js";
 import { console as logging } from "../src/log.js";
 import { decode, encode } from "../src/utf8.js";
 
@@ -138,8 +140,29 @@ for (const bigint of [false, true]) {
 }
 
 test("what the manifest does not ask for is not there", () => {
+  assert.throws(() => call.program("geo", "lookup"), /needs `call = \["geo\/lookup"\]` under \[permissions\]/);
+  assert.throws(() => secrets.placeholder("token"), /needs `secrets` under \[permissions\]/);
   assert.throws(() => http.fetch("https://api.example.com/"), /needs `network = \["host"\]` under \[permissions\]/);
   assert.throws(() => hostCall(() => { throw new RangeError("other"); }), RangeError);
+});
+
+test("other extensions, secrets and measurements", () => {
+  const measured = [];
+  const failed = (tag, val) => () => { throw Object.assign(new Error(), { payload: { tag, val } }); };
+  bind({
+    call: { execute: (extension, program, input) => (program === "closed" ? failed("unavailable", "closed")() : `["${extension}",${input}]`) },
+    secrets: { placeholder: failed("denied", "not granted") },
+    metrics: { counterAdd: (...given) => measured.push(given), histogramRecord: (...given) => measured.push(given) },
+    context: { caller: () => null },
+  });
+  assert.deepEqual(call.program("geo", "lookup", { city: "Ulm" }), ["geo", { city: "Ulm" }]);
+  assert.deepEqual(call.program("geo", "lookup"), ["geo", {}]);
+  assert.throws(() => call.program("geo", "closed"), Unavailable);
+  assert.throws(() => secrets.placeholder("token"), Denied);
+  assert.equal(context.caller(), undefined);
+  metrics.add("asked");
+  metrics.record("seconds", 0.25, { kind: 7 });
+  assert.deepEqual(measured, [["asked", 1, []], ["seconds", 0.25, [["kind", "7"]]]]);
 });
 
 test("console writes log lines", () => {

@@ -3,12 +3,18 @@
 use std::time::Duration;
 
 use crate::bindings::imports::oriel::extension::context as host;
-pub use crate::bindings::imports::oriel::extension::context::CallContext;
+pub use crate::bindings::imports::oriel::extension::context::{CallContext, CallingExtension};
 
 /// The context of the call in progress: tenant, execution id, deadline and so on. Costs one host call.
 #[must_use]
 pub fn current() -> CallContext {
     host::current()
+}
+
+/// Who made the call in progress, when another extension did.
+#[must_use]
+pub fn caller() -> Option<CallingExtension> {
+    host::caller()
 }
 
 /// Time left until the call's deadline; zero when it has passed.

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Wire, to_wire};
+use crate::json::{read, write};
 
 /// Exports programs: each name with the function behind it.
 ///
@@ -35,7 +36,7 @@ macro_rules! programs {
                     $crate::__private::catch_panics();
                     match name.as_str() {
                         $($name => $crate::__private::run(&input, $function),)+
-                        _ => $crate::__private::unknown(&name),
+                        _ => $crate::__private::unknown("program", &name),
                     }
                 }
             }
@@ -53,31 +54,13 @@ where
     O: Serialize,
     F: FnOnce(I) -> Result<O, Error>,
 {
-    parse(input)
-        .and_then(function)
-        .and_then(|output| serde_json::to_string(&output).map_err(|error| Error::internal(format_args!("output: {error}"))))
-        .map_err(to_wire)
+    read(input).and_then(function).and_then(|output| write(&output)).map_err(to_wire)
 }
 
-fn parse<I: DeserializeOwned>(input: &str) -> Result<I, Error> {
-    let mut reader = serde_json::Deserializer::from_str(input);
-    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        let path = error.path().to_string();
-        let inner = error.into_inner();
-        if path == "." {
-            Error::invalid_input(inner)
-        } else {
-            Error::invalid_input(format_args!("at `{path}`: {inner}"))
-        }
-    })?;
-    reader.end().map_err(Error::invalid_input)?;
-    Ok(value)
-}
-
-/// The answer for a name that no program has.
+/// The answer for a name that no contribution of the kind has.
 #[doc(hidden)]
-pub fn unknown(name: &str) -> Result<String, Wire> {
-    Err(Wire::InvalidInput(format!("this extension has no program `{name}`")))
+pub fn unknown<T>(kind: &str, name: &str) -> Result<T, Wire> {
+    Err(Wire::InvalidInput(format!("this extension has no {kind} `{name}`")))
 }
 
 /// Logs the message of a panic before it becomes a trap, because a trap carries none.

@@ -36,6 +36,9 @@ impl Server {
         ui::command(&format!("oriel {}", args.join(" ")));
         let mut child = command
             .args(args)
+            // Each attack is shown at work. A server left to itself stops calling such an extension after a few of them.
+            .env("ORIEL_HEALTH_CRASHES", "0")
+            .env("ORIEL_HEALTH_ERROR_RATE", "100")
             // Its own directory: an `oriel.toml` of the caller's is not the demo's.
             .current_dir(directory)
             .stdin(Stdio::null())

@@ -29,6 +29,11 @@ const CRATES: &[Crate] = &[
         uses: &[],
     },
     Crate {
+        name: "oriel-statistics",
+        floor: Floor::Ground,
+        uses: &[],
+    },
+    Crate {
         name: "oriel-store",
         floor: Floor::Ports,
         uses: &["oriel-model"],
@@ -61,12 +66,32 @@ const CRATES: &[Crate] = &[
     Crate {
         name: "oriel-extensions",
         floor: Floor::Services,
-        uses: &["oriel-model", "oriel-store", "oriel-sandbox", "oriel-package", "oriel-access"],
+        uses: &[
+            "oriel-model",
+            "oriel-statistics",
+            "oriel-store",
+            "oriel-sandbox",
+            "oriel-package",
+            "oriel-access",
+        ],
+    },
+    Crate {
+        name: "oriel-hooks",
+        floor: Floor::Services,
+        uses: &["oriel-model", "oriel-store", "oriel-sandbox", "oriel-access", "oriel-extensions"],
     },
     Crate {
         name: "oriel-tasks",
         floor: Floor::Services,
-        uses: &["oriel-model", "oriel-store", "oriel-sandbox", "oriel-access", "oriel-extensions"],
+        uses: &[
+            "oriel-hooks",
+            "oriel-model",
+            "oriel-statistics",
+            "oriel-store",
+            "oriel-sandbox",
+            "oriel-access",
+            "oriel-extensions",
+        ],
     },
     Crate {
         name: "oriel-author",
@@ -90,6 +115,7 @@ const CRATES: &[Crate] = &[
             "oriel-package",
             "oriel-access",
             "oriel-extensions",
+            "oriel-hooks",
             "oriel-tasks",
         ],
     },
@@ -103,6 +129,7 @@ const CRATES: &[Crate] = &[
             "oriel-package",
             "oriel-access",
             "oriel-extensions",
+            "oriel-hooks",
             "oriel-tasks",
             "oriel-author",
             "oriel-server",
@@ -145,7 +172,9 @@ const BEHIND: &[(&str, &[&str])] = &[
     ("clap*", &["oriel-cli", "xtask", "xtask-codegen"]),
     ("comfy-table", &["oriel-cli"]),
     ("indicatif", &["oriel-cli"]),
-    ("reqwest", &["oriel-cli"]),
+    ("reqwest", &["oriel-cli", "oriel-access"]),
+    ("cedar-policy*", &["oriel-access"]),
+    ("openidconnect", &["oriel-access"]),
     ("oci-spec", &["oriel-package"]),
     ("tar", &["oriel-package"]),
 ];

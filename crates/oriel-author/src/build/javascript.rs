@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use oriel_model::Digest;
+use oriel_model::contribution::ContributionKind;
 use oriel_model::manifest::Engine;
 
 use super::{Built, Job, alias};
@@ -12,7 +13,7 @@ use crate::error::{AuthorError, Result};
 use crate::files::write_changed;
 use crate::process;
 use crate::toolchain::{Node, text};
-use crate::world::WORLD;
+use crate::world::{self, WORLD};
 
 const ENTRIES: [&str; 6] = ["src/main.ts", "src/main.js", "src/index.ts", "src/index.js", "main.ts", "main.js"];
 
@@ -121,7 +122,7 @@ fn plain(error: AuthorError) -> AuthorError {
 /// The module that runs first: it hands the host's modules to the kit.
 fn binding(job: &Job<'_>) -> String {
     let mut code = String::from("// Made by `oriel build`.\n");
-    let mut names = vec!["context", "log", "config"];
+    let mut names = vec!["context", "log", "config", "metrics"];
     let api = |name: &str| format!("oriel:extension/{name}@{}", oriel_model::manifest::HOST_API);
     for name in &names {
         writeln!(code, "import * as {name} from {:?};", api(name)).expect("text");
@@ -129,6 +130,15 @@ fn binding(job: &Job<'_>) -> String {
     if job.project.manifest.permissions.key_value {
         writeln!(code, "import * as kv from {:?};", api("key-value")).expect("text");
         names.push("kv");
+    }
+    for (name, wanted) in [
+        ("call", !job.project.manifest.permissions.call.is_empty()),
+        ("secrets", !job.project.manifest.permissions.secrets.is_empty()),
+    ] {
+        if wanted {
+            writeln!(code, "import * as {name} from {:?};", api(name)).expect("text");
+            names.push(name);
+        }
     }
     if job.network() {
         writeln!(code, "import * as handler from {:?};", alias::module("http/outgoing-handler")).expect("text");
@@ -158,14 +168,28 @@ fn exports(job: &Job<'_>, entry: &Path) -> Result<String> {
     let mut code = format!(
         "// Made by `oriel build`.\nimport \"./bind.js\";\nimport app from {:?};\n\
          import {{ exportsOf }} from \"../../kit/javascript/src/extension.js\";\n\n\
-         const made = exportsOf(app);\n",
+         const made = exportsOf(app, {});\n",
         format!("../../../{}", text(relative)?.replace('\\', "/")),
+        job.declared(),
     );
-    if !job.project.manifest.programs.is_empty() {
-        code.push_str("export const program = made.program;\n");
+    for kind in world::exported(&job.project.manifest) {
+        let name = export_name(kind);
+        writeln!(code, "export const {name} = made.{name};").expect("text");
     }
     if job.project.manifest.lifecycle {
         code.push_str("export const lifecycle = made.lifecycle;\n");
     }
     Ok(code)
+}
+
+/// The export of a kind, as the engines want it: `eventHandler`.
+fn export_name(kind: ContributionKind) -> String {
+    let mut parts = kind.as_str().split('-');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |mut name, part| {
+        let (head, tail) = part.split_at(1);
+        name.push_str(&head.to_ascii_uppercase());
+        name.push_str(tail);
+        name
+    })
 }

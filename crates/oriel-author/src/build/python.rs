@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use oriel_model::Digest;
+use oriel_model::contribution::ContributionKind;
 use oriel_model::manifest::HOST_API;
 
 use super::{Built, Job, alias, stubs};
@@ -13,7 +14,7 @@ use crate::error::{AuthorError, Result};
 use crate::files::{make_dir, write_changed};
 use crate::process;
 use crate::toolchain::{Python, text};
-use crate::world::WORLD;
+use crate::world::{self, WORLD};
 
 const ENTRIES: [&str; 4] = ["main.py", "src/main.py", "app.py", "src/app.py"];
 const REQUIREMENTS: &str = "requirements.txt";
@@ -47,6 +48,7 @@ pub(super) fn build(job: &Job<'_>) -> Result<Built> {
         });
     }
 
+    let manifest = &job.project.manifest;
     let made = job.work.join("component.wasm");
     let mut command = python.componentize();
     command
@@ -57,6 +59,10 @@ pub(super) fn build(job: &Job<'_>) -> Result<Built> {
         .args(["--world", WORLD]);
     // Without these, names depend on what else the world imports.
     command.args(["--import-interface-name", &format!("oriel:extension/types@{HOST_API}=oriel_types")]);
+    if manifest.has(ContributionKind::Validator) || manifest.has(ContributionKind::Sampler) {
+        let name = format!("oriel:extension/executions@{HOST_API}=oriel_executions");
+        command.args(["--import-interface-name", &name]);
+    }
     if job.network() {
         command.args(["--import-interface-name", &format!("{}=http_types", alias::module("http/types"))]);
     }
@@ -135,11 +141,19 @@ fn entry_code(job: &Job<'_>, module: &str) -> String {
     let manifest = &job.project.manifest;
     let mut code = String::from(
         "# Made by `oriel build`.\nfrom componentize_py_types import Err\nfrom oriel_extension import _host, _modules, log as _log\n\
-         from wit_world.imports import config, context, log, oriel_types\n\n\
-         _host.bind(config=config, context=context, log=log, types=oriel_types, Err=Err)\n",
+         from wit_world.imports import config, context, log, metrics, oriel_types\n\n\
+         _host.bind(config=config, context=context, log=log, metrics=metrics, types=oriel_types, Err=Err)\n",
     );
     if manifest.permissions.key_value {
         code.push_str("from wit_world.imports import key_value\n_host.bind(kv=key_value)\n");
+    }
+    for (name, wanted) in [
+        ("call", !manifest.permissions.call.is_empty()),
+        ("secrets", !manifest.permissions.secrets.is_empty()),
+    ] {
+        if wanted {
+            writeln!(code, "from wit_world.imports import {name}\n_host.bind({name}={name})").expect("text");
+        }
     }
     if job.network() {
         code.push_str(
@@ -154,14 +168,30 @@ fn entry_code(job: &Job<'_>, module: &str) -> String {
     if !job.wasi() {
         code.push_str("from oriel_extension import _sealed\n_sealed.install()\n");
     }
-    writeln!(code, "import {module}").expect("text");
-    if !manifest.programs.is_empty() {
-        code.push_str("from oriel_extension._program import Program\n");
+    // The types that exports are made of.
+    for kind in world::exported(manifest).filter(|kind| *kind != ContributionKind::Program) {
+        let name = kind.as_str().replace('-', "_");
+        writeln!(code, "from wit_world.exports import {name}\n_host.bind({name}={name})").expect("text");
+    }
+    let declared = job.declared();
+    writeln!(
+        code,
+        "import {module}\nfrom oriel_extension import _exports\n_exports.require({declared})"
+    )
+    .expect("text");
+    for kind in world::exported(manifest) {
+        writeln!(code, "from oriel_extension._exports import {}", class_name(kind)).expect("text");
     }
     if manifest.lifecycle {
-        code.push_str("from oriel_extension._program import Lifecycle\n");
+        code.push_str("from oriel_extension._exports import Lifecycle\n");
     }
     code
+}
+
+/// The class of a kind's export, as componentize-py wants it: `EventHandler`.
+fn class_name(kind: ContributionKind) -> String {
+    let parts = kind.as_str().split('-').map(|part| part.split_at(1));
+    parts.map(|(head, tail)| head.to_ascii_uppercase() + tail).collect()
 }
 
 /// The author's part of componentize-py's message: the Python traceback, without the tool's own, with real paths.

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use oriel_extension::{ConfigProblem, Error, Health, Lifecycle, Result, config, context, http, kv, lifecycle, log, programs};
+use oriel_extension::{
+    ConfigProblem, Error, Health, Lifecycle, Result, call, config, context, http, kv, lifecycle, log, metrics, programs, secrets,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -45,7 +47,9 @@ fn surroundings(_: Value) -> Result<Value> {
     let context = context::current();
     let config: Value = config::get()?;
     log::debug!("seen", config = config);
-    Ok(json!({ "extension": context.extension, "version": context.version, "config": config, "left": context::remaining() > Duration::ZERO }))
+    Ok(
+        json!({ "extension": context.extension, "version": context.version, "config": config, "left": context::remaining() > Duration::ZERO }),
+    )
 }
 
 fn keys(_: Value) -> Result<Value> {
@@ -57,8 +61,10 @@ fn keys(_: Value) -> Result<Value> {
     let late = kv::compare_and_swap("text", Some(entry.version), "rot", None)?.is_some();
     let json: Option<Value> = kv::get_json("json")?;
     let gone = kv::delete("json")?;
-    Ok(json!({ "text": kv::get_text("text")?, "json": json, "count": count, "swapped": swapped, "late": late, "gone": gone,
-        "absent": kv::get("json")?, "keys": kv::keys("")? }))
+    Ok(
+        json!({ "text": kv::get_text("text")?, "json": json, "count": count, "swapped": swapped, "late": late, "gone": gone,
+        "absent": kv::get("json")?, "keys": kv::keys("")? }),
+    )
 }
 
 fn fetch(request: Request) -> Result<Value> {
@@ -68,6 +74,15 @@ fn fetch(request: Request) -> Result<Value> {
     };
     let answer = sent.header("X-Probe", "ü").timeout(Duration::from_secs(30)).send()?;
     Ok(json!({ "status": answer.status, "type": answer.header("content-type"), "body": answer.json::<Value>()? }))
+}
+
+fn others(_: Value) -> Result<Value> {
+    let place: Value = call::program("geo", "lookup", &json!({ "city": "Ulm" }))?;
+    let closed = matches!(call::program::<Value>("geo", "closed", &json!({})), Err(Error::Unavailable(_)));
+    metrics::add("asked", 2.0, &[("kind", "city")]);
+    metrics::record("seconds", 0.25, &[]);
+    let token = !secrets::placeholder("token")?.is_empty();
+    Ok(json!({ "place": place, "closed": closed, "token": token, "caller": context::caller().map(|caller| caller.extension) }))
 }
 
 fn now(_: Value) -> Result<u64> {
@@ -87,7 +102,11 @@ impl Lifecycle for App {
     }
 
     fn check_config(config: Value) -> Vec<ConfigProblem> {
-        if config["threshold"] == 0 { vec![ConfigProblem::new("/threshold", "must not be 0")] } else { Vec::new() }
+        if config["threshold"] == 0 {
+            vec![ConfigProblem::new("/threshold", "must not be 0")]
+        } else {
+            Vec::new()
+        }
     }
 }
 
@@ -100,5 +119,6 @@ programs! {
     "surroundings" => surroundings,
     "keys" => keys,
     "fetch" => fetch,
+    "others" => others,
     "now" => now,
 }

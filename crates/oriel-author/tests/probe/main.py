@@ -1,7 +1,7 @@
 import time
 from dataclasses import dataclass
 
-from oriel_extension import config, context, errors, http, kv, lifecycle, log, program
+from oriel_extension import call, config, context, errors, http, kv, lifecycle, log, metrics, program, secrets
 
 
 @dataclass
@@ -73,6 +73,18 @@ def fetch(request: Request) -> dict:
     method = "GET" if request.body is None else "POST"
     answer = http.fetch(request.url, method=method, json=request.body, headers={"X-Probe": "ü"}, timeout_ms=30_000)
     return {"status": answer.status, "type": answer.headers.get("content-type"), "body": answer.json()}
+
+
+@program
+def others(_: object) -> dict:
+    place = call.program("geo", "lookup", {"city": "Ulm"})
+    try:
+        closed = call.program("geo", "closed", {})
+    except errors.Unavailable:
+        closed = True
+    metrics.add("asked", 2, kind="city")
+    metrics.record("seconds", 0.25)
+    return {"place": place, "closed": closed, "token": secrets.placeholder("token") != "", "caller": context.caller()}
 
 
 @program

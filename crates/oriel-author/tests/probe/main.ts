@@ -1,5 +1,5 @@
 import {
-  config, context, DeadlineExceeded, Denied, extension, http, Internal, InvalidInput, kv, LimitExceeded, log, Unavailable,
+  call, config, context, DeadlineExceeded, Denied, extension, http, Internal, InvalidInput, kv, LimitExceeded, log, metrics, secrets, Unavailable,
   type ProgramContext,
 } from "@oriel/extension";
 
@@ -55,8 +55,21 @@ function fetch({ url, body }: Request): object {
   return { status: answer.status, type: answer.headers["content-type"], body: answer.json() };
 }
 
+function others(): object {
+  const place = call.program("geo", "lookup", { city: "Ulm" });
+  let closed = false;
+  try {
+    call.program("geo", "closed");
+  } catch (error) {
+    closed = error instanceof Unavailable;
+  }
+  metrics.add("asked", 2, { kind: "city" });
+  metrics.record("seconds", 0.25);
+  return { place, closed, token: secrets.placeholder("token") !== "", caller: context.caller() ?? null };
+}
+
 export default extension({
-  programs: { echo: (input) => input, add, fail, crash, surroundings, keys, fetch, now: () => Date.now() },
+  programs: { echo: (input) => input, add, fail, crash, surroundings, keys, fetch, others, now: () => Date.now() },
   lifecycle: {
     initialize: () => log.info("ready"),
     healthCheck: () => ({ healthy: true, detail: "well" }),

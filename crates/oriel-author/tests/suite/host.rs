@@ -15,11 +15,13 @@ use hyper_util::rt::TokioIo;
 use oriel_author::BuildReport;
 use oriel_model::id::{ExecutionId, TenantId};
 use oriel_model::limits::TimeSpan;
+use oriel_model::name::SecretName;
 use oriel_model::permissions::{Permissions, Scheme};
 use oriel_model::{Coded as _, Timestamp};
 use oriel_sandbox::{
-    Call, ComponentSource, Connect, Entry, HostServices, KeyPage, KeyValue, KeyValueError, LogRecord, LogSink, Pool, PoolSpec, Refusal,
-    RefusalSink, Resolve, Sandbox, SandboxOptions, SourceError, Stream,
+    Call, Calls, ComponentSource, Connect, Entry, GuestCall, GuestError, HostServices, KeyPage, KeyValue, KeyValueError, LogRecord,
+    LogSink, Measurement, Metrics, Pool, PoolSpec, Refusal, RefusalSink, Resolve, Sandbox, SandboxOptions, SecretUse, SecretValue, Secrets,
+    SourceError, Stream,
 };
 
 /// A component in a pool of its own, with what it left behind.
@@ -53,9 +55,10 @@ impl Running {
             report.digest,
             Arc::new(InMemory(wasm.into())),
             HostServices {
-                key_value: traces.clone(),
-                log: traces.clone(),
-                refusals: traces.clone(),
+                calls: traces.clone(),
+                secrets: traces.clone(),
+                metrics: traces.clone(),
+                ..HostServices::new(traces.clone(), traces.clone(), traces.clone())
             },
         );
         // Generous, so that a busy machine fails no test.
@@ -97,6 +100,17 @@ impl Running {
             format!("{:?} {}{fields}", record.level, record.message)
         };
         records.into_iter().map(line).collect()
+    }
+
+    /// The text that is stored under a key.
+    pub(super) fn stored(&self, key: &str) -> Option<String> {
+        let values = self.traces.values.lock().expect("unpoisoned");
+        values.get(key).map(|entry| String::from_utf8_lossy(&entry.value).into_owned())
+    }
+
+    /// What was measured since the last look.
+    pub(super) fn measured(&self) -> Vec<String> {
+        std::mem::take(&mut *self.traces.measured.lock().expect("unpoisoned"))
     }
 
     /// What the grant refused since the last look.
@@ -177,11 +191,54 @@ async fn describe(origin: String, request: Request<Incoming>) -> Result<Response
     Ok(answer.body(Full::new(text.into())).expect("a response"))
 }
 
-#[derive(Default)]
 struct Traces {
+    measured: Mutex<Vec<String>>,
+    token: SecretValue,
     log: Mutex<Vec<LogRecord>>,
     refusals: Mutex<Vec<String>>,
     values: Mutex<BTreeMap<String, Entry>>,
+}
+
+impl Default for Traces {
+    fn default() -> Self {
+        Self {
+            measured: Mutex::default(),
+            token: SecretValue::new("hush".to_owned()),
+            log: Mutex::default(),
+            refusals: Mutex::default(),
+            values: Mutex::default(),
+        }
+    }
+}
+
+/// Answers every call with a description of it, but those of `closed`.
+#[async_trait::async_trait]
+impl Calls for Traces {
+    async fn execute(&self, call: GuestCall) -> Result<String, GuestError> {
+        if call.program.as_str() == "closed" {
+            return Err(GuestError::Unavailable("it is closed".to_owned()));
+        }
+        let (extension, program, input) = (&call.extension, &call.program, &call.input);
+        Ok(format!(r#"{{"asked":"{extension}/{program}","input":{input}}}"#))
+    }
+}
+
+impl Secrets for Traces {
+    fn value(&self, name: &SecretName) -> Option<&SecretValue> {
+        (name.as_str() == "token").then_some(&self.token)
+    }
+
+    fn used(&self, _: SecretUse) {}
+}
+
+impl Metrics for Traces {
+    fn measure(&self, measurement: Measurement<'_>) {
+        let line = format!(
+            "{:?} {} {} {:?}",
+            measurement.kind, measurement.name, measurement.value, measurement.labels
+        );
+        self.measured.lock().expect("unpoisoned").push(line);
+    }
 }
 
 impl LogSink for Traces {

@@ -26,7 +26,7 @@ async fn rust() {
         language: Language::Rust,
         engine: Engine::default(),
         integer: "18446744073709551615",
-        crash: ("execution.trapped: ", ["Error nothing in a list of 0", "panic=src/lib.rs:41"]),
+        crash: ("execution.trapped: ", ["Error nothing in a list of 0", "panic=src/lib.rs:43"]),
         clock: "execution.trapped: ",
     })
     .await;
@@ -92,6 +92,7 @@ async fn check(manner: Manner) {
     errors(&running).await;
     host(&running).await;
     network(&running).await;
+    others(&running).await;
 
     running.log();
     let answer = running.call("crash", "null").await;
@@ -204,6 +205,20 @@ async fn host(running: &Running) {
         .collect();
     assert_eq!(problems, [("/threshold", "must not be 0")]);
     assert_eq!(running.pool.check_config("{}").await.expect("an answer"), []);
+}
+
+/// Other extensions, secrets and measurements.
+async fn others(running: &Running) {
+    let answer = running.call("others", "null").await;
+    let place = json!({ "asked": "geo/lookup", "input": { "city": "Ulm" } });
+    assert_eq!(
+        parsed(&answer),
+        json!({ "place": place, "closed": true, "token": true, "caller": null })
+    );
+    assert_eq!(
+        running.measured(),
+        [r#"Counter asked 2 [("kind", "city")]"#, "Histogram seconds 0.25 []"]
+    );
 }
 
 /// Granted hosts answer, others are refused and audited.

@@ -14,6 +14,7 @@ pub(super) fn project(name: &str, language: Language) -> (TempDir, PathBuf) {
     new_project(&NewProject {
         name: name.to_owned(),
         language,
+        kinds: Vec::new(),
         dir: Some(dir.clone()),
         publisher: None,
     })
@@ -62,6 +63,31 @@ pub(super) fn asker(language: Language, engine: Engine, wasi: bool) -> (TempDir,
         .replace("{{language}}", name)
         .replace("{{engine}}", engine)
         .replace("{{wasi}}", &wasi.to_string());
+    // The other programs are Python's.
+    let manifest = match language {
+        Language::Python => manifest.as_str(),
+        _ => manifest.split("[[programs]]\nname = \"run\"").next().unwrap_or_default(),
+    };
+    write(&dir.join("extension.toml"), manifest);
+    write(&dir.join(file), source);
+    (temp, dir)
+}
+
+/// The project of `tests/points/`, which contributes something of every kind that a kit knows.
+pub(super) fn points(language: Language, engine: Engine) -> (TempDir, PathBuf) {
+    let (temp, dir) = project("points", language);
+    let (name, file, source) = match language {
+        Language::Rust => ("rust", "src/lib.rs", include_str!("../points/lib.rs")),
+        Language::Python => ("python", "main.py", include_str!("../points/main.py")),
+        _ => ("javascript", "src/main.ts", include_str!("../points/main.ts")),
+    };
+    let engine = match engine {
+        Engine::Quickjs => "",
+        Engine::Starlingmonkey => "\nengine = \"starlingmonkey\"",
+    };
+    let manifest = include_str!("../points/extension.toml")
+        .replace("{{language}}", name)
+        .replace("{{engine}}", engine);
     write(&dir.join("extension.toml"), &manifest);
     write(&dir.join(file), source);
     (temp, dir)

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use oriel_author::Severity;
 use oriel_model::ErrorCode;
+use oriel_model::contribution::Contribution;
 use oriel_model::manifest::Manifest;
 use oriel_package::ReadLimits;
 use oriel_sandbox::Sandbox;
@@ -110,6 +111,19 @@ fn check_component(bytes: &[u8], manifest: &Manifest) -> Option<Found> {
     })
 }
 
+/// One contribution in a line: `hook add-tax (order.pre-create)`.
+fn about(contribution: &Contribution) -> String {
+    let mut points = contribution.types.clone();
+    points.extend(contribution.hook.as_ref().map(ToString::to_string));
+    points.extend(contribution.path.clone());
+    let points = if points.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", points.join(", "))
+    };
+    format!("{} {}{points}", contribution.kind, contribution.name)
+}
+
 fn show(ui: &Ui, checked: &Checked) -> Result<()> {
     let manifest = &checked.manifest;
     if ui.json() {
@@ -122,6 +136,7 @@ fn show(ui: &Ui, checked: &Checked) -> Result<()> {
         return ui.document(&json!({
             "name": manifest.name,
             "version": manifest.version,
+            "contributions": manifest.contributions(),
             "permissions": manifest.permissions,
             "imports": checked.imports,
             "exports": checked.exports,
@@ -129,10 +144,10 @@ fn show(ui: &Ui, checked: &Checked) -> Result<()> {
         }));
     }
     let list = |items: &[String]| if items.is_empty() { "none".to_owned() } else { items.join("\n") };
-    let programs: Vec<&str> = manifest.programs.iter().map(|program| program.name.as_str()).collect();
+    let contributions: Vec<String> = manifest.contributions().iter().map(about).collect();
     ui.pairs(vec![
         ("extension", Paint::Strong, format!("{} {}", manifest.name, manifest.version)),
-        ("programs", Paint::Plain, programs.join(", ")),
+        ("contributes", Paint::Plain, list(&contributions)),
         ("permissions", Paint::Plain, list(&manifest.permissions.describe())),
         ("exports", Paint::Plain, list(&checked.exports)),
         ("imports", Paint::Plain, list(&checked.imports)),

@@ -34,6 +34,15 @@ pub(crate) struct CreateArgs {
     /// Narrow it to this scope; may be given more than once
     #[arg(long = "scope", value_name = "SCOPE", value_parser = scopes())]
     scopes: Vec<String>,
+    /// The service account that shall own it, by name or id
+    #[arg(long, value_name = "NAME")]
+    service_account: Option<String>,
+    /// Requests in a second that it may make, in the long run
+    #[arg(long, value_name = "N")]
+    rate: Option<u32>,
+    /// Requests at once after a rest; as many as a second allows when nothing is said
+    #[arg(long, value_name = "N", requires = "rate")]
+    burst: Option<u32>,
     /// When it ends: a span such as 720h, or a moment such as 2027-01-01T00:00:00Z
     #[arg(long, value_name = "SPAN|TIME")]
     expires: Option<String>,
@@ -51,7 +60,7 @@ pub(crate) struct RevokeArgs {
 
 /// Roles, the least first.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Role {
+pub(crate) enum Role {
     /// Reads
     Viewer,
     /// Calls and manages tasks
@@ -63,7 +72,7 @@ enum Role {
 }
 
 impl Role {
-    const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Viewer => "viewer",
             Self::Developer => "developer",
@@ -101,6 +110,12 @@ async fn create(context: &Context, args: &CreateArgs) -> Result<()> {
     let mut body = json!({ "name": args.name, "role": args.role.as_str() });
     if !args.scopes.is_empty() {
         body["scopes"] = json!(args.scopes);
+    }
+    if let Some(account) = &args.service_account {
+        body["serviceAccount"] = json!(account);
+    }
+    if let Some(rate) = args.rate {
+        body["rateLimit"] = json!({ "requestsPerSecond": rate, "burst": args.burst.unwrap_or(rate) });
     }
     if let Some(given) = &args.expires {
         body["expiresAt"] = json!(expiry(given, SystemClock.now())?);

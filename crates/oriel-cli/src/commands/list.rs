@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::context::Context;
 use crate::error::Result;
 use crate::ui::Paint;
-use crate::view::{Extension, moment, parts, state_paint};
+use crate::view::{Extension, by_kind, moment, parts, state_paint};
 
 /// What to list.
 #[derive(Debug, Args)]
@@ -25,11 +25,7 @@ pub(crate) async fn run(context: &Context, args: &ListArgs) -> Result<()> {
         .iter()
         .map(|item| {
             let extension: Extension = parts(item);
-            let names: Vec<&str> = extension
-                .contributions
-                .iter()
-                .map(|contribution| contribution.name.as_str())
-                .collect();
+            let contributes = by_kind(&extension.contributions);
             let state = if extension.pending.is_some() && extension.state == "enabled" {
                 "enabled, upgrade pending".to_owned()
             } else {
@@ -39,11 +35,13 @@ pub(crate) async fn run(context: &Context, args: &ListArgs) -> Result<()> {
                 (Paint::Strong, extension.name),
                 (Paint::Plain, extension.version),
                 (state_paint(&state), state),
-                (Paint::Plain, names.join(", ")),
+                (Paint::Plain, contributes),
                 (Paint::Faint, moment(extension.updated_at)),
             ]
         })
         .collect();
     let empty = "nothing is installed; `oriel install DIR|PACKAGE` installs an extension";
-    context.ui.table(&["NAME", "VERSION", "STATE", "PROGRAMS", "CHANGED"], rows, empty)
+    context
+        .ui
+        .table(&["NAME", "VERSION", "STATE", "CONTRIBUTES", "CHANGED"], rows, empty)
 }

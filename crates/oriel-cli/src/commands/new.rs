@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use oriel_author::NewProject;
+use oriel_model::contribution::ContributionKind;
 use oriel_model::manifest;
 use serde_json::json;
 
@@ -18,6 +19,9 @@ pub(crate) struct NewArgs {
     /// What it is to be written in
     #[arg(long, short, value_enum)]
     lang: Language,
+    /// What it is to contribute; several with commas
+    #[arg(long, value_enum, value_name = "KIND", value_delimiter = ',', default_value = "program")]
+    kind: Vec<Kind>,
     /// Where to make it; it must be empty or not exist yet [default: ./NAME]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
@@ -38,6 +42,36 @@ enum Language {
     Javascript,
 }
 
+/// Kinds of contribution with a template.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Kind {
+    /// A named function from JSON to JSON
+    Program,
+    /// Judges an execution
+    Validator,
+    /// Picks the executions that are judged
+    Sampler,
+    /// Takes events
+    EventHandler,
+    /// Answers a hook
+    Hook,
+    /// Work that somebody or something starts
+    Job,
+}
+
+impl From<Kind> for ContributionKind {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Program => Self::Program,
+            Kind::Validator => Self::Validator,
+            Kind::Sampler => Self::Sampler,
+            Kind::EventHandler => Self::EventHandler,
+            Kind::Hook => Self::Hook,
+            Kind::Job => Self::Job,
+        }
+    }
+}
+
 pub(crate) fn run(context: &Context, args: &NewArgs) -> Result<()> {
     let new = NewProject {
         name: args.name.clone(),
@@ -46,6 +80,7 @@ pub(crate) fn run(context: &Context, args: &NewArgs) -> Result<()> {
             Language::Python => manifest::Language::Python,
             Language::Javascript => manifest::Language::Javascript,
         },
+        kinds: args.kind.iter().copied().map(ContributionKind::from).collect(),
         dir: args.dir.clone(),
         publisher: args.publisher.clone(),
     };

@@ -18,10 +18,29 @@ pub(crate) struct ShowArgs {
 pub(crate) async fn run(context: &Context, args: &ShowArgs) -> Result<()> {
     let value: Value = context.client()?.get(&["extensions", &args.name]).send().await?;
     if context.ui.json() {
-        context.ui.document(&value)
-    } else {
-        show(&context.ui, &value)
+        return context.ui.document(&value);
     }
+    show(&context.ui, &value)?;
+    let contributions = value.get("contributions").and_then(Value::as_array);
+    if contributions.into_iter().flatten().any(|one| text(one, "kind") == "route") {
+        let routes: Value = context.client()?.get(&["extensions", &args.name, "routes"]).send().await?;
+        show_routes(&context.ui, &routes)?;
+    }
+    Ok(())
+}
+
+/// Where its routes answer, and whom.
+fn show_routes(ui: &Ui, routes: &Value) -> Result<()> {
+    heading(ui, "Routes")?;
+    let items = routes.get("items").and_then(Value::as_array);
+    let rows = items.into_iter().flatten().map(|route| {
+        vec![
+            (Paint::Strong, text(route, "name")),
+            (Paint::Plain, text(route, "access")),
+            (Paint::Plain, clean(&text(route, "address")).into_owned()),
+        ]
+    });
+    ui.table(&["NAME", "ACCESS", "ADDRESS"], rows.collect(), "")
 }
 
 /// Everything of one extension, for people.
@@ -117,14 +136,23 @@ fn heading(ui: &Ui, text: &str) -> Result<()> {
     ui.line(&ui.paint(Paint::Strong, text))
 }
 
-/// How it does, in its own words; nothing for a server that does not say.
+/// How it does and why; nothing for a server that does not say.
 fn health(value: &Value) -> Option<(Paint, String)> {
-    let (state, detail) = (text(value, "state"), text(value, "detail"));
-    let paint = match state.as_str() {
-        "" => return None,
-        "healthy" => Paint::Good,
-        "idle" => Paint::Faint,
-        _ => Paint::Warn,
+    let state = text(value, "state");
+    if state.is_empty() {
+        return None;
+    }
+    let paint = super::health::paint(&state);
+    let why = match state.as_str() {
+        "healthy" | "starting" => text(value, "detail"),
+        _ => text(value, "reason"),
     };
-    Some((paint, if detail.is_empty() { state } else { format!("{state}: {detail}") }))
+    Some((
+        paint,
+        if why.is_empty() {
+            state
+        } else {
+            format!("{state}: {}", clean(&why))
+        },
+    ))
 }

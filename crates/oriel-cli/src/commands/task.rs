@@ -5,6 +5,7 @@ mod call;
 mod create;
 mod delete;
 mod list;
+mod recommend;
 mod show;
 mod update;
 
@@ -33,6 +34,8 @@ pub(crate) enum TaskCommand {
     Call(call::CallArgs),
     /// Call a task for every line of a file
     Batch(batch::BatchArgs),
+    /// Say what its records advise: failing and slow inputs, versions, sampling
+    Recommend(recommend::RecommendArgs),
 }
 
 /// Which task.
@@ -101,6 +104,7 @@ pub(crate) async fn run(context: &Context, command: &TaskCommand) -> Result<()> 
         TaskCommand::Delete(args) => delete::run(context, args).await,
         TaskCommand::Call(args) => call::run(context, args).await,
         TaskCommand::Batch(args) => batch::run(context, args).await,
+        TaskCommand::Recommend(args) => recommend::run(context, args).await,
     }
 }
 

@@ -17,7 +17,7 @@ pub(crate) struct TestArgs {
     /// The project [default: the working directory]
     #[arg(value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// Only cases with this text in their name, file or program
+    /// Only cases with this text in their name, file or contribution
     #[arg(long, short, value_name = "TEXT")]
     filter: Option<String>,
     /// Test the component as it was built last
@@ -31,7 +31,7 @@ pub(crate) async fn run(context: &Context, args: &TestArgs) -> Result<()> {
     // Cases first: a slip in them should not wait for a build.
     let mut cases = load(&dir)?;
     if let Some(text) = &args.filter {
-        cases.retain(|case| case.name.contains(text) || case.program.contains(text) || case.file.to_string_lossy().contains(text));
+        cases.retain(|case| case.name.contains(text) || case.contribution.contains(text) || case.file.to_string_lossy().contains(text));
     }
     if !args.no_build {
         project::build(ui, &dir, false).await?;

@@ -1,15 +1,27 @@
 //! Reading `tests/*.toml`.
 
+mod asked;
+mod exchange;
+mod expect;
+mod raw;
+mod values;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use oriel_model::contribution::ContributionKind;
 use oriel_model::limits::TimeSpan;
 use oriel_model::permissions::Permissions;
 use oriel_model::{ErrorCode, Timestamp};
-use serde::Deserialize;
-use serde_json::{Map, Value};
-use toml::Spanned;
+use serde_json::Value;
 
+pub(super) use self::asked::{Asked, Data, Execution};
+use self::exchange::exchange;
+pub(super) use self::exchange::{Body, Exchange};
+pub(super) use self::expect::Expect;
+pub(super) use self::raw::RawTrigger as Trigger;
+use self::raw::{KINDS, Moment, RawCase, RawFile};
+use self::values::{Bad, Read, json, stored};
 use crate::error::{Failure, Result};
 use crate::input;
 
@@ -25,10 +37,14 @@ pub(crate) struct Case {
     pub(crate) line: usize,
     /// What it shows.
     pub(crate) name: String,
-    /// The program to call.
-    pub(crate) program: String,
-    /// Its input.
-    pub(super) input: Value,
+    /// The kind of contribution to call.
+    pub(crate) kind: ContributionKind,
+    /// The name of that contribution.
+    pub(crate) contribution: String,
+    /// What it is asked.
+    pub(super) asked: Asked,
+    /// The configuration of the binding by which the call comes.
+    pub(super) binding: Value,
     /// The configuration of the installation.
     pub(super) config: Value,
     /// What is granted; absent: all that the manifest asks for.
@@ -43,138 +59,6 @@ pub(crate) struct Case {
     pub(super) http: Vec<Exchange>,
     /// What must come out.
     pub(super) expect: Expect,
-}
-
-/// One recorded exchange.
-#[derive(Debug, Clone)]
-pub(super) struct Exchange {
-    pub(super) method: String,
-    pub(super) url: String,
-    /// The body that the request must have.
-    pub(super) request_body: Option<Body>,
-    /// Headers that the request must have, names in lower case.
-    pub(super) request_headers: BTreeMap<String, String>,
-    pub(super) status: u16,
-    pub(super) headers: BTreeMap<String, String>,
-    pub(super) body: Option<Body>,
-    /// The connection breaks instead of answering.
-    pub(super) fails: bool,
-    /// It need not happen.
-    pub(super) optional: bool,
-}
-
-/// A body: text as it is, anything else as JSON.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Body {
-    Text(String),
-    Json(Value),
-}
-
-/// What must come out of a case.
-#[derive(Debug, Default)]
-pub(super) struct Expect {
-    /// Exactly this output.
-    pub(super) output: Option<Value>,
-    /// An output with at least this in it.
-    pub(super) contains: Option<Value>,
-    /// This error code.
-    pub(super) error: Option<String>,
-    /// A part of the error's message.
-    pub(super) message: Option<String>,
-    /// What the store holds afterwards under these keys; `false` as a value: nothing.
-    pub(super) kv: BTreeMap<String, Option<String>>,
-    /// Parts of log lines, in this order.
-    pub(super) logs: Vec<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawFile {
-    #[serde(default)]
-    config: Option<toml::Table>,
-    #[serde(default)]
-    now: Option<Moment>,
-    #[serde(default)]
-    case: Vec<Spanned<RawCase>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawCase {
-    name: String,
-    program: String,
-    input: Option<toml::Value>,
-    input_json: Option<String>,
-    input_file: Option<String>,
-    config: Option<toml::Table>,
-    grant: Option<Permissions>,
-    now: Option<Moment>,
-    timeout: Option<TimeSpan>,
-    #[serde(default)]
-    kv: BTreeMap<String, toml::Value>,
-    #[serde(default)]
-    http: Vec<RawExchange>,
-    #[serde(default)]
-    expect: RawExpect,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawExchange {
-    #[serde(default = "get")]
-    method: String,
-    url: String,
-    request_body: Option<toml::Value>,
-    #[serde(default)]
-    request_headers: BTreeMap<String, String>,
-    #[serde(default = "ok")]
-    status: u16,
-    #[serde(default)]
-    headers: BTreeMap<String, String>,
-    body: Option<toml::Value>,
-    #[serde(default)]
-    fails: bool,
-    #[serde(default)]
-    optional: bool,
-}
-
-fn get() -> String {
-    "GET".to_owned()
-}
-
-const fn ok() -> u16 {
-    200
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct RawExpect {
-    output: Option<toml::Value>,
-    output_json: Option<String>,
-    output_file: Option<String>,
-    contains: Option<toml::Value>,
-    error: Option<String>,
-    message: Option<String>,
-    kv: BTreeMap<String, toml::Value>,
-    logs: Vec<String>,
-}
-
-/// A moment as TOML's own type or as text.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Moment {
-    Toml(toml::value::Datetime),
-    Text(String),
-}
-
-impl Moment {
-    fn read(&self) -> std::result::Result<Timestamp, String> {
-        let text = match self {
-            Self::Toml(moment) => moment.to_string(),
-            Self::Text(text) => text.clone(),
-        };
-        text.parse().map_err(|error| format!("{error}"))
-    }
 }
 
 /// Every case of the project in `dir`, file by file in the order of their names.
@@ -225,7 +109,8 @@ fn parse(text: &str, file: &Path, base: &Path) -> Result<Vec<Case>> {
     for raw in raw.case {
         let start = raw.span().start;
         let (line, _) = place(text, start);
-        let case = finish(raw.into_inner(), &defaults, base).map_err(|message| bad(start, &message))?;
+        let read = finish(raw.into_inner(), &defaults, base);
+        let case = read.map_err(|problem| bad(problem.span.map_or(start, |span| span.start), &problem.message))?;
         if cases.iter().any(|other| other.name == case.name) {
             return Err(bad(start, &format!("there are two cases named `{}`", case.name)));
         }
@@ -244,155 +129,69 @@ struct Defaults {
     now: Option<Moment>,
 }
 
-fn finish(raw: RawCase, defaults: &Defaults, base: &Path) -> std::result::Result<Case, String> {
-    let from_file = |name: &String| {
-        let text = std::fs::read_to_string(base.join(name)).map_err(|error| format!("{name}: {error}"))?;
-        from_text(&text, name)
-    };
-    let input = one_of(
-        "input",
-        [
-            raw.input.map(json).transpose()?,
-            raw.input_json.map(|text| from_text(&text, "input_json")).transpose()?,
-            raw.input_file.as_ref().map(from_file).transpose()?,
-        ],
-    )?;
-    let output = one_of(
-        "expect.output",
-        [
-            raw.expect.output.map(json).transpose()?,
-            raw.expect
-                .output_json
-                .map(|text| from_text(&text, "expect.output_json"))
-                .transpose()?,
-            raw.expect.output_file.as_ref().map(from_file).transpose()?,
-        ],
-    )?;
-    let contains = raw.expect.contains.map(json).transpose()?;
-    let positive = output.is_some() || contains.is_some();
-    if positive == raw.expect.error.is_some() {
-        return Err(format!(
-            "the case `{}` must expect either an output (`expect.output`, `expect.contains`) or an error (`expect.error`)",
-            raw.name
-        ));
+/// A kind in words: `event handler`.
+pub(super) fn words(kind: ContributionKind) -> String {
+    kind.as_str().replace('-', " ")
+}
+
+/// One of a kind: `an event handler`.
+fn one(kind: ContributionKind) -> String {
+    let article = if kind == ContributionKind::EventHandler { "an" } else { "a" };
+    format!("{article} {}", words(kind))
+}
+
+fn finish(mut raw: RawCase, defaults: &Defaults, base: &Path) -> Read<Case> {
+    let (kind, contribution) = target(&raw)?;
+    if let Some((field, place, kinds)) = raw.stranger(kind) {
+        let kinds: Vec<String> = kinds.iter().map(|kind| format!("{}s", words(*kind))).collect();
+        let kinds = match kinds.as_slice() {
+            [others @ .., last] if !others.is_empty() => format!("{} and {last}", others.join(", ")),
+            kinds => kinds.concat(),
+        };
+        let message = format!("`{field}` is for {kinds}; the case `{}` calls {}", raw.name, one(kind));
+        return Err(Bad::at(place, message));
     }
     let now = match raw.now.as_ref().or(defaults.now.as_ref()) {
         Some(now) => now.read()?,
         None => NOW.parse().map_err(|error| format!("{error}"))?,
     };
+    let binding = asked::binding(&mut raw)?;
+    let asked = asked::read(&mut raw, kind, now, base)?;
+    let expect = expect::read(raw.expect, &raw.name, &asked, base)?;
+    let kv = raw.kv.into_iter().map(|(key, value)| Ok((key, stored(value)?)));
     Ok(Case {
         file: PathBuf::new(),
         line: 0,
-        name: raw.name,
-        program: raw.program,
-        input: input.unwrap_or_else(|| Value::Object(Map::new())),
+        kind,
+        contribution,
+        asked,
+        binding,
         config: json(toml::Value::Table(raw.config.unwrap_or_else(|| defaults.config.clone())))?,
         grant: raw.grant,
         now,
         timeout: raw.timeout,
-        kv: raw
-            .kv
-            .into_iter()
-            .map(|(key, value)| Ok((key, stored(value)?)))
-            .collect::<std::result::Result<_, String>>()?,
+        kv: kv.collect::<std::result::Result<_, String>>()?,
         http: raw.http.into_iter().map(exchange).collect::<std::result::Result<_, String>>()?,
-        expect: Expect {
-            output,
-            contains,
-            error: raw.expect.error,
-            message: raw.expect.message,
-            kv: raw
-                .expect
-                .kv
-                .into_iter()
-                .map(|(key, value)| {
-                    Ok((
-                        key,
-                        if value == toml::Value::Boolean(false) {
-                            None
-                        } else {
-                            Some(stored(value)?)
-                        },
-                    ))
-                })
-                .collect::<std::result::Result<_, String>>()?,
-            logs: raw.expect.logs,
-        },
+        expect,
+        name: raw.name,
     })
 }
 
-/// At most one of three ways to say the same.
-fn one_of(what: &str, ways: [Option<Value>; 3]) -> std::result::Result<Option<Value>, String> {
-    let mut given = ways.into_iter().flatten();
-    let first = given.next();
-    if given.next().is_some() {
-        return Err(format!("say `{what}` once: as a value, as `{what}_json` or as `{what}_file`"));
+/// What the case calls: exactly one contribution.
+fn target(raw: &RawCase) -> Read<(ContributionKind, String)> {
+    let fields = || KINDS.map(|(_, field)| format!("`{field}`")).join(", ");
+    match raw.targets().as_slice() {
+        [(kind, name)] => Ok((*kind, name.get_ref().clone())),
+        [] => Err(Bad::from(format!(
+            "the case `{}` must say what it calls: one of {}",
+            raw.name,
+            fields()
+        ))),
+        [_, (_, second), ..] => Err(Bad::at(
+            second.span(),
+            format!("the case `{}` calls one contribution: one of {}", raw.name, fields()),
+        )),
     }
-    Ok(first)
-}
-
-fn exchange(raw: RawExchange) -> std::result::Result<Exchange, String> {
-    let url = url::Url::parse(&raw.url).map_err(|error| format!("`{}` is not a URL: {error}", raw.url))?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(format!("`{}` is neither http nor https", raw.url));
-    }
-    if !(200..=599).contains(&raw.status) {
-        return Err(format!("{} is not the status of an answer", raw.status));
-    }
-    let lower = |headers: BTreeMap<String, String>| {
-        headers
-            .into_iter()
-            .map(|(name, value)| (name.to_ascii_lowercase(), value))
-            .collect()
-    };
-    Ok(Exchange {
-        method: raw.method.to_ascii_uppercase(),
-        url: url.to_string(),
-        request_body: raw.request_body.map(body).transpose()?,
-        request_headers: lower(raw.request_headers),
-        status: raw.status,
-        headers: lower(raw.headers),
-        body: raw.body.map(body).transpose()?,
-        fails: raw.fails,
-        optional: raw.optional,
-    })
-}
-
-fn body(value: toml::Value) -> std::result::Result<Body, String> {
-    Ok(match value {
-        toml::Value::String(text) => Body::Text(text),
-        other => Body::Json(json(other)?),
-    })
-}
-
-/// A stored value: text as it is, anything else as JSON.
-fn stored(value: toml::Value) -> std::result::Result<String, String> {
-    Ok(match value {
-        toml::Value::String(text) => text,
-        other => json(other)?.to_string(),
-    })
-}
-
-fn from_text(text: &str, name: &str) -> std::result::Result<Value, String> {
-    serde_json::from_str(text).map_err(|error| format!("{name}: {error}"))
-}
-
-/// TOML as JSON. Moments become texts.
-fn json(value: toml::Value) -> std::result::Result<Value, String> {
-    Ok(match value {
-        toml::Value::String(text) => Value::String(text),
-        toml::Value::Integer(number) => number.into(),
-        toml::Value::Float(number) => serde_json::Number::from_f64(number)
-            .ok_or("JSON has no infinity and no NaN")?
-            .into(),
-        toml::Value::Boolean(flag) => flag.into(),
-        toml::Value::Datetime(moment) => Value::String(moment.to_string()),
-        toml::Value::Array(items) => Value::Array(items.into_iter().map(json).collect::<std::result::Result<_, _>>()?),
-        toml::Value::Table(table) => {
-            let members = table.into_iter().map(|(key, value)| Ok((key, json(value)?)));
-            Value::Object(members.collect::<std::result::Result<_, String>>()?)
-        }
-    })
 }
 
 #[cfg(test)]
@@ -431,7 +230,8 @@ mod tests {
         )
         .unwrap();
         let [a, b] = cases.as_slice() else { panic!("two cases") };
-        assert_eq!(a.input, json!({ "n": 1, "at": "2026-01-01", "list": [1.5, true] }));
+        let Asked::Program(input) = &a.asked else { panic!("a program") };
+        assert_eq!(*input, json!({ "n": 1, "at": "2026-01-01", "list": [1.5, true] }));
         assert_eq!(
             (a.line, a.config.clone(), a.now.to_string().as_str()),
             (4, json!({ "unit": "km" }), "2026-02-03T04:05:06.000Z")
@@ -439,7 +239,181 @@ mod tests {
         assert_eq!(a.kv["count"], "4");
         assert_eq!((a.expect.kv["count"].as_deref(), a.expect.kv["gone"].as_deref()), (Some("5"), None));
         assert_eq!((a.http[0].method.as_str(), a.http[0].status), ("GET", 200));
-        assert_eq!((b.input.clone(), b.config.clone()), (Value::Null, json!({})));
+        assert!(matches!(&b.asked, Asked::Program(Value::Null)));
+        assert_eq!(b.config, json!({}));
+    }
+
+    #[test]
+    fn every_kind_is_read() {
+        let cases = read(
+            r#"
+            now = 2026-02-03T04:05:06Z
+            [[case]]
+            name = "validator"
+            validator = "v"
+            binding = { most = 5 }
+            execution.input = { a = 1 }
+            execution.output_json = "null"
+            expected_output = [1]
+            expect.verdict = { valid = true, details = { a = 1 } }
+            [[case]]
+            name = "sampler"
+            sampler = "s"
+            history = { seen = 3, last_sample = 2026-02-03T04:05:00Z }
+            expect.sample = false
+            [case.execution]
+            failure = { code = "execution.timeout" }
+            [[case]]
+            name = "handler"
+            event_handler = "h"
+            event = { type = "a.b", data_base64 = "AP8=", attributes = { region = "eu" } }
+            [[case]]
+            name = "hook"
+            hook = "h"
+            kind = "collect"
+            point = "order.totals"
+            payload_json = "7"
+            dry_run = true
+            expect.nothing = true
+            [[case]]
+            name = "job"
+            job = "j"
+            trigger = { schedule = "nightly" }
+            attempt = 2
+            expect.error = "execution.unavailable"
+            "#,
+        )
+        .unwrap();
+        let [validator, sampler, handler, hook, job] = cases.as_slice() else {
+            panic!("five cases")
+        };
+        let Asked::Validator(judged) = &validator.asked else {
+            panic!("a validator")
+        };
+        assert_eq!(
+            (judged.execution.input.as_str(), judged.expected_output.as_deref()),
+            (r#"{"a":1}"#, Some("[1]"))
+        );
+        assert_eq!(judged.execution.outcome.as_deref(), Ok("null"));
+        assert_eq!(validator.binding, json!({ "most": 5 }));
+        assert_eq!(validator.expect.contains, Some(json!({ "valid": true, "details": { "a": 1 } })));
+        let Asked::Sampler(execution, history) = &sampler.asked else {
+            panic!("a sampler")
+        };
+        assert_eq!(execution.outcome.as_ref().unwrap_err().0, "execution.timeout");
+        assert_eq!(
+            (execution.started_ms, history.last_sample_ms),
+            (1_770_091_506_000, Some(1_770_091_500_000))
+        );
+        assert_eq!(sampler.expect.contains, Some(json!({ "sample": false })));
+        let Asked::EventHandler(event) = &handler.asked else {
+            panic!("an event handler")
+        };
+        assert!(matches!(&event.data, Some(Data::Binary(bytes)) if *bytes == [0, 255]));
+        assert_eq!(event.attributes, [("region".to_owned(), "eu".to_owned())]);
+        let Asked::Hook(fired) = &hook.asked else { panic!("a hook") };
+        assert_eq!(
+            (fired.payload.clone(), fired.dry_run, fired.point.as_deref()),
+            (json!(7), true, Some("order.totals"))
+        );
+        assert!(hook.expect.nothing);
+        let Asked::Job(started) = &job.asked else { panic!("a job") };
+        assert!(matches!(&started.trigger, Trigger::Schedule(name) if name == "nightly"));
+        assert_eq!(
+            (started.attempt, job.kind, job.contribution.as_str()),
+            (2, ContributionKind::Job, "j")
+        );
+    }
+
+    #[test]
+    fn what_is_said_to_the_wrong_kind_has_a_place() {
+        let hook = "hook = \"h\"\nkind = \"filter\"\n";
+        for (rest, message) in [
+            (
+                "",
+                "t.toml:1:1: the case `a` must say what it calls: one of `program`, `validator`, `sampler`, `event_handler`, `hook`, `job`",
+            ),
+            (
+                "validator = \"v\"\nsampler = \"s\"\n",
+                "t.toml:4:11: the case `a` calls one contribution",
+            ),
+            (
+                "validator = \"v\"\ninput = 1\n",
+                "t.toml:4:9: `input` is for programs and jobs; the case `a` calls a validator",
+            ),
+            (
+                "program = \"p\"\nhistory.seen = 1\n",
+                "t.toml:4:1: `history` is for samplers; the case `a` calls a program",
+            ),
+            (
+                "program = \"p\"\nbinding = {}\n",
+                "t.toml:4:11: `binding` is for validators, samplers, event handlers and hooks; the case `a` calls a program",
+            ),
+            (
+                "validator = \"v\"\n",
+                "t.toml:1:1: the case `a` must expect either a verdict (`expect.verdict`) or an error",
+            ),
+            (
+                "validator = \"v\"\nexpect.output = 1\n",
+                "t.toml:4:17: `expect.output` is for programs and jobs; the case `a` calls a validator",
+            ),
+            (
+                "validator = \"v\"\nexpect.verdict = 1\n",
+                "t.toml:4:18: expected true, false or a table with some of valid, score",
+            ),
+            (
+                "validator = \"v\"\nexpect.verdict = { vald = true }\n",
+                "t.toml:4:18: expected true, false or a table",
+            ),
+            (
+                "validator = \"v\"\nexpect.verdict = true\nexpect.error = \"x\"\n",
+                "t.toml:1:1: the case `a` must expect either a verdict",
+            ),
+            (
+                "validator = \"v\"\nexecution = { output = 1, failure = { code = \"x\" } }\n",
+                "t.toml:4:13: an execution has an `output` or a `failure`",
+            ),
+            ("sampler = \"s\"\nexecution.inptu = 1\n", "t.toml:4:11: unknown field `inptu`"),
+            ("sampler = \"s\"\n", "t.toml:1:1: the case `a` must expect either a choice"),
+            ("event_handler = \"h\"\n", "t.toml:1:1: the case `a` needs an `event`"),
+            ("event_handler = \"h\"\nevent = {}\n", "t.toml:4:9: missing field `type`"),
+            (
+                "event_handler = \"h\"\nevent = { type = \"t\", data = 1, data_text = \"x\" }\n",
+                "t.toml:4:45: say the event's data once",
+            ),
+            (
+                "event_handler = \"h\"\nevent = { type = \"t\", data_base64 = \"?\" }\n",
+                "t.toml:4:37: data_base64: ",
+            ),
+            (
+                "event_handler = \"h\"\nevent = { type = \"t\" }\nexpect.nothing = true\n",
+                "t.toml:5:18: `expect.nothing` is for hooks; ",
+            ),
+            (
+                "hook = \"h\"\nexpect.payload = 1\n",
+                "t.toml:1:1: the case `a` needs the `kind` of the hook",
+            ),
+            (
+                "hook = \"h\"\nkind = \"fliter\"\n",
+                "t.toml:4:8: unknown variant `fliter`, expected one of `filter`",
+            ),
+            (
+                &format!("{hook}expect.item = 1\n"),
+                "t.toml:5:15: `expect.item` is for hooks of the kind `collect`; the case `a` calls a hook of the kind `filter`",
+            ),
+            (
+                &format!("{hook}expect.nothing = false\n"),
+                "t.toml:5:18: `expect.nothing` is true or not there",
+            ),
+            (hook, "t.toml:1:1: the case `a` must expect either a payload"),
+            (
+                "job = \"j\"\ntrigger = \"sometimes\"\nexpect.output = 1\n",
+                "t.toml:4:11: unknown variant `sometimes`",
+            ),
+        ] {
+            let error = read(&format!("[[case]]\nname = \"a\"\n{rest}")).unwrap_err();
+            assert!(error.starts_with(message), "{rest}: {error}");
+        }
     }
 
     #[test]
@@ -456,7 +430,7 @@ mod tests {
             ),
             (
                 "[[case]]\nname = \"a\"\nprogram = \"p\"\ninput = 1\ninput_json = \"1\"\nexpect.output = 1\n",
-                "t.toml:1:1: say `input` once",
+                "t.toml:5:14: say `input` once",
             ),
         ] {
             let error = read(text).unwrap_err();

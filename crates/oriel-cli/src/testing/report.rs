@@ -55,13 +55,15 @@ pub(crate) fn summary(ui: &Ui, results: &[(Case, Outcome)], took: Duration) -> (
                 "file": case.file,
                 "line": case.line,
                 "name": case.name,
-                "program": case.program,
+                "kind": case.kind,
+                "contribution": case.contribution,
                 "passed": outcome.problems.is_empty(),
                 "durationMs": outcome.took.as_secs_f64() * 1_000.0,
                 "problems": outcome.problems,
             });
             match &outcome.answer {
-                Ok(output) => entry["output"] = output.clone(),
+                Ok(Some(output)) => entry["output"] = output.clone(),
+                Ok(None) => {}
                 Err((code, message)) => entry["error"] = json!({ "code": code, "message": message }),
             }
             entry

@@ -1,35 +1,41 @@
 //! Runs one case after the other.
 
+mod ask;
+mod judge;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use oriel_model::contribution::ContributionKind;
 use oriel_model::id::{ExecutionId, TenantId};
 use oriel_model::limits::Limits;
 use oriel_model::manifest::Manifest;
 use oriel_model::name::TenantName;
-use oriel_model::schema::Schema;
+use oriel_model::schema::{Schema, SchemaProblem};
 use oriel_model::time::{Clock as _, ManualClock};
-use oriel_model::{Coded as _, Digest, ErrorCode, Timestamp};
-use oriel_sandbox::{Call, ComponentSource, KeyValue as _, LogRecord, PoolSpec, Sandbox, SandboxOptions, SourceError};
+use oriel_model::{Digest, ErrorCode, Timestamp};
+use oriel_sandbox::{ComponentSource, KeyValue as _, LogRecord, PoolSpec, Sandbox, SandboxOptions, SourceError};
 use oriel_store::KvScope;
 use serde_json::{Map, Value};
 
-use super::cases::Case;
-use super::compare::{difference, lacks, same};
+use super::cases::{Case, words};
 use super::network::Network;
 use super::services::{Memory, StillClock, Witness, services};
 use crate::error::{Failure, Result};
+
+/// What a contribution answered, or the code and the message of its failure.
+pub(crate) type Answer = std::result::Result<Option<Value>, (String, String)>;
 
 /// What a case showed.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     /// What was not as expected; empty when it passed.
     pub(crate) problems: Vec<String>,
-    /// What the program answered, or why it did not.
-    pub(crate) answer: std::result::Result<Value, (String, String)>,
+    /// What the contribution answered (nothing, where it has nothing to say), or why it did not.
+    pub(crate) answer: Answer,
     /// What it logged.
     pub(crate) logs: Vec<LogRecord>,
     /// How long the call took.
@@ -44,7 +50,15 @@ pub(crate) struct Runner {
     manifest: Manifest,
     component: Bytes,
     digest: Digest,
-    schemas: BTreeMap<String, (Schema, Schema)>,
+    schemas: BTreeMap<(ContributionKind, String), Schemas>,
+}
+
+/// The schemas of one contribution.
+struct Schemas {
+    input: Schema,
+    output: Schema,
+    /// Of its bindings' configuration; without one they have none.
+    config: Option<Schema>,
 }
 
 struct InMemory(Bytes);
@@ -73,16 +87,20 @@ impl Runner {
         let digest = Digest::of(&component);
         sandbox.prepare(digest, &component).await.map_err(failed)?;
         let mut schemas = BTreeMap::new();
-        for program in &manifest.programs {
+        for contribution in manifest.contributions() {
             let compile = |schema: &Option<Value>| match schema {
-                None => Ok(Schema::anything()),
-                Some(schema) => Schema::compile(schema)
-                    .map_err(|error| Failure::new(ErrorCode::SchemaInvalid, format!("program `{}`: {error}", program.name))),
+                None => Ok(None),
+                Some(schema) => Schema::compile(schema).map(Some).map_err(|error| {
+                    let message = format!("{} `{}`: {error}", words(contribution.kind), contribution.name);
+                    Failure::new(ErrorCode::SchemaInvalid, message)
+                }),
             };
-            schemas.insert(
-                program.name.to_string(),
-                (compile(&program.input_schema)?, compile(&program.output_schema)?),
-            );
+            let compiled = Schemas {
+                input: compile(&contribution.input_schema)?.unwrap_or_else(Schema::anything),
+                output: compile(&contribution.output_schema)?.unwrap_or_else(Schema::anything),
+                config: compile(&contribution.config_schema)?,
+            };
+            schemas.insert((contribution.kind, contribution.name.to_string()), compiled);
         }
         Ok(Self {
             sandbox,
@@ -114,7 +132,7 @@ impl Runner {
         let begun = Instant::now();
         let answer = self.answer(case, tenant, &limits, &memory, &witness).await;
         let took = begun.elapsed();
-        let mut problems = judge(case, &answer);
+        let mut problems = judge::judge(case, &answer);
         for (key, wanted) in &case.expect.kv {
             let there = memory
                 .get(key)
@@ -149,32 +167,16 @@ impl Runner {
         })
     }
 
-    async fn answer(
-        &self,
-        case: &Case,
-        tenant: TenantId,
-        limits: &Limits,
-        memory: &Arc<Memory>,
-        witness: &Arc<Witness>,
-    ) -> std::result::Result<Value, (String, String)> {
-        let coded = |code: ErrorCode, message: String| (code.as_str().to_owned(), message);
-        let Some((input_schema, output_schema)) = self.schemas.get(&case.program) else {
-            return Err(coded(
-                ErrorCode::ProgramNotFound,
-                format!("the extension has no program `{}`", case.program),
-            ));
+    async fn answer(&self, case: &Case, tenant: TenantId, limits: &Limits, memory: &Arc<Memory>, witness: &Arc<Witness>) -> Answer {
+        let Some(schemas) = self.schemas.get(&(case.kind, case.contribution.clone())) else {
+            let code = match case.kind {
+                ContributionKind::Program => ErrorCode::ProgramNotFound,
+                _ => ErrorCode::ContributionNotFound,
+            };
+            return Err(coded(code, self.unknown(case)));
         };
         let config = self.config(case).map_err(|message| coded(ErrorCode::ConfigInvalid, message))?;
-        let problems = |problems: Vec<oriel_model::schema::SchemaProblem>| {
-            problems
-                .iter()
-                .map(|problem| format!("at `{}`: {}", problem.path, problem.message))
-                .collect::<Vec<_>>()
-                .join("; ")
-        };
-        input_schema
-            .validate(&case.input)
-            .map_err(|found| coded(ErrorCode::InputInvalid, problems(found)))?;
+        let binding = binding(case, schemas).map_err(|message| coded(ErrorCode::ConfigInvalid, message))?;
         let tenant_name: TenantName = "test".parse().map_err(|error| coded(ErrorCode::Internal, format!("{error}")))?;
         let mut spec = PoolSpec::new(
             tenant,
@@ -190,27 +192,18 @@ impl Runner {
         spec.reuse = self.manifest.reuse;
         spec.lifecycle = self.manifest.lifecycle;
         spec.config = config.to_string().into();
-        let input = case.input.to_string();
-        let outcome = self
-            .sandbox
-            .pool(spec)
-            .call(Call {
-                program: &case.program,
-                input: &input,
-                execution: ExecutionId::new(self.clock.now()),
-                task: None,
-                principal: None,
-                traceparent: None,
-                timeout: case.timeout.map(|timeout| timeout.0),
-            })
-            .await;
-        let text = outcome.result.map_err(|error| coded(error.code(), error.to_string()))?;
-        let output: Value =
-            serde_json::from_str(&text).map_err(|error| coded(ErrorCode::OutputInvalid, format!("the output is not JSON: {error}")))?;
-        output_schema
-            .validate(&output)
-            .map_err(|found| coded(ErrorCode::OutputInvalid, problems(found)))?;
-        Ok(output)
+        let execution = ExecutionId::new(self.clock.now());
+        let point = self.manifest.contribution(case.kind, &case.contribution).and_then(|it| it.hook);
+        ask::ask(&self.sandbox.pool(spec), case, schemas, execution, &binding, point.as_ref()).await
+    }
+
+    /// That there is no such contribution, and which there are.
+    fn unknown(&self, case: &Case) -> String {
+        let kind = words(case.kind);
+        let there = self.schemas.keys().filter(|(kind, _)| *kind == case.kind);
+        let there: Vec<String> = there.map(|(_, name)| format!("`{name}`")).collect();
+        let has = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
+        format!("the extension has no {kind} `{}`; it has {has}", case.contribution)
     }
 
     /// The configuration that the guest sees: the case's, with the schema's defaults, as an installation has it.
@@ -232,13 +225,7 @@ impl Runner {
             }
         }
         let compiled = Schema::compile(schema).map_err(|error| error.to_string())?;
-        compiled.validate(&config).map_err(|problems| {
-            problems
-                .iter()
-                .map(|problem| format!("config{}: {}", problem.path, problem.message))
-                .collect::<Vec<_>>()
-                .join("; ")
-        })?;
+        compiled.validate(&config).map_err(|problems| told(&problems, "config"))?;
         Ok(config)
     }
 }
@@ -249,31 +236,37 @@ fn line(record: &LogRecord) -> String {
     format!("{}{fields}", record.message)
 }
 
-/// What is not as expected in an answer.
-fn judge(case: &Case, answer: &std::result::Result<Value, (String, String)>) -> Vec<String> {
-    let expect = &case.expect;
-    match (&expect.error, answer) {
-        (None, Err((code, message))) => vec![format!("it failed with {code}: {message}")],
-        (Some(wanted), Ok(output)) => vec![format!("it should fail with {wanted}, and answered {output}")],
-        (Some(wanted), Err((code, message))) => {
-            let mut problems = Vec::new();
-            if wanted != code {
-                problems.push(format!("it should fail with {wanted}, and failed with {code}: {message}"));
-            }
-            if let Some(part) = expect.message.as_ref().filter(|part| !message.contains(part.as_str())) {
-                problems.push(format!("the error's message has no `{part}` in it: {message}"));
-            }
-            problems
+/// The configuration that the contribution finds: the case's binding, checked against the contribution's schema.
+fn binding(case: &Case, schemas: &Schemas) -> std::result::Result<Arc<str>, String> {
+    match &schemas.config {
+        None if case.binding.as_object().is_none_or(Map::is_empty) => {}
+        None => {
+            let kind = words(case.kind);
+            return Err(format!(
+                "bindings of the {kind} `{}` take no configuration: it has no `config_schema`",
+                case.contribution
+            ));
         }
-        (None, Ok(output)) => {
-            let mut problems = Vec::new();
-            if let Some(wanted) = expect.output.as_ref().filter(|wanted| !same(wanted, output)) {
-                problems.push(format!("the output differs (- expected, + got)\n{}", difference(wanted, output)));
-            }
-            if let Some(wanted) = &expect.contains {
-                problems.extend(lacks(wanted, output, ""));
-            }
-            problems
-        }
+        Some(schema) => schema.validate(&case.binding).map_err(|found| told(&found, "binding"))?,
     }
+    Ok(case.binding.to_string().into())
+}
+
+fn coded(code: ErrorCode, message: String) -> (String, String) {
+    (code.as_str().to_owned(), message)
+}
+
+/// Problems in one line, with their places.
+fn told(problems: &[SchemaProblem], what: &str) -> String {
+    let lines: Vec<String> = problems
+        .iter()
+        .map(|problem| {
+            if what.is_empty() {
+                format!("at `{}`: {}", problem.path, problem.message)
+            } else {
+                format!("{what}{}: {}", problem.path, problem.message)
+            }
+        })
+        .collect();
+    lines.join("; ")
 }

@@ -39,6 +39,25 @@ fn triage() {
     passes("triage", "4 of 4 cases passed");
 }
 
+/// One extension in three languages: they have the same cases.
+#[test]
+fn orders_in_rust() {
+    passes("orders-rust", "16 of 16 cases passed");
+    let cases = |name: &str| std::fs::read(example(name).join("tests/orders.toml")).unwrap();
+    assert_eq!(cases("orders-rust"), cases("orders-python"));
+    assert_eq!(cases("orders-rust"), cases("orders-javascript"));
+}
+
+#[test]
+fn orders_in_python() {
+    passes("orders-python", "16 of 16 cases passed");
+}
+
+#[test]
+fn orders_in_javascript() {
+    passes("orders-javascript", "16 of 16 cases passed");
+}
+
 #[test]
 fn missing_tools_have_a_cure() {
     for (language, words) in [

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use oriel_access::{Access, NewKey, Principal, Sealer};
 use oriel_extensions::{Consent, Extensions, ExtensionsOptions};
 use oriel_model::access::Role;
-use oriel_model::time::SystemClock;
+use oriel_model::time::{Clock, SystemClock};
 use oriel_sandbox::{Sandbox, SandboxOptions};
 use oriel_store::Stores;
 use serde_json::{Value, json};
@@ -55,6 +55,18 @@ impl World {
         service(ExtensionsOptions::default(), &self.stores, &self.access, cache)
     }
 
+    /// The same with other options.
+    pub(crate) fn node_with(&self, options: ExtensionsOptions, cache: &Path) -> Extensions {
+        service(options, &self.stores, &self.access, cache)
+    }
+
+    /// Another node that goes by this clock.
+    pub(crate) fn node_at(&self, cache: &Path, clock: Arc<dyn Clock>) -> Extensions {
+        let sandbox = Sandbox::new(SandboxOptions::new(cache)).unwrap();
+        let (options, sealer) = (ExtensionsOptions::default(), Sealer::new(&[7; 32]));
+        Extensions::new(options, self.stores.clone(), sandbox, self.access.clone(), sealer, clock)
+    }
+
     /// A principal of the owner's tenant with another role.
     pub(crate) async fn principal(&self, role: Role) -> Arc<Principal> {
         let key = NewKey {
@@ -62,6 +74,8 @@ impl World {
             role,
             scopes: Vec::new(),
             expires_at: None,
+            service_account: None,
+            rate_limit: None,
         };
         let key = self.access.create_key(&self.owner, key).await.unwrap();
         self.access.authenticate(&key.secret).await.unwrap()

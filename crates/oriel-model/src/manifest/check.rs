@@ -6,10 +6,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::structure::short;
-use super::{HOST_API, LINKS, MAX_DEPENDENCIES, MAX_DESCRIPTION, MAX_HOSTS, MAX_PROGRAMS, MAX_TAG, MAX_TAGS, Manifest};
+use super::{
+    Declaration, HOST_API, LINKS, MAX_CALLS, MAX_CONTRIBUTIONS, MAX_DEPENDENCIES, MAX_DESCRIPTION, MAX_HOSTS, MAX_PATH, MAX_SECRET_HOSTS,
+    MAX_SECRETS, MAX_TAG, MAX_TAGS, MAX_TYPES, Manifest,
+};
+use crate::contribution::ContributionKind;
 use crate::error_code::ErrorCode;
 use crate::limits::{Limits, LimitsRequest};
 use crate::name::ExtensionName;
+use crate::permissions::{HostPattern, ProgramPattern};
 use crate::schema::{Schema, SchemaError};
 
 /// One thing wrong with one value.
@@ -84,7 +89,7 @@ fn control(text: &str) -> Option<Complaint> {
         .then(|| Complaint::new("the description holds control characters", "remove them"))
 }
 
-pub(super) fn program_description(text: &str) -> Option<Complaint> {
+pub(super) fn contribution_description(text: &str) -> Option<Complaint> {
     if text.chars().count() > MAX_DESCRIPTION {
         return Some(Complaint::new(
             format!("the description has more than {MAX_DESCRIPTION} characters"),
@@ -204,6 +209,36 @@ pub(super) fn own_dependency(own: Option<&ExtensionName>, name: &ExtensionName) 
     (own == Some(name)).then(|| Complaint::new("an extension cannot depend on itself", "remove the line"))
 }
 
+pub(super) fn own_call(own: Option<&ExtensionName>, pattern: &ProgramPattern) -> Option<Complaint> {
+    (own == Some(pattern.extension())).then(|| {
+        Complaint::new(
+            format!("`{pattern}` is the extension itself, which cannot call itself through the host"),
+            "remove it and call the function directly",
+        )
+    })
+}
+
+pub(super) fn no_secret_hosts(count: usize) -> Option<Complaint> {
+    if count == 0 {
+        return Some(Complaint::new(
+            "a secret needs the hosts that it may be sent to",
+            "write a host such as `[\"api.example.com\"]`",
+        ));
+    }
+    too_many("hosts", count, MAX_SECRET_HOSTS)
+}
+
+/// A host of a secret that no request can reach.
+pub(super) fn secret_host(host: &HostPattern, network: &[HostPattern]) -> Option<Complaint> {
+    let wanted = host.for_secrets();
+    (!network.iter().any(|given| given.covers(&wanted))).then(|| {
+        Complaint::new(
+            format!("the secret may go to `{host}`, but `network` does not list that host"),
+            format!("add `\"{host}\"` to `network`, too"),
+        )
+    })
+}
+
 /// Answers also where in the schema the problem is, as a JSON pointer.
 pub(super) fn schema(schema: &Value) -> Option<(String, Complaint)> {
     if !matches!(schema, Value::Object(_) | Value::Bool(_)) {
@@ -289,10 +324,10 @@ impl Manifest {
         for (index, text) in self.tags.iter().enumerate() {
             note(&format!("tags[{index}]"), tag(text));
         }
-        if self.contributions().is_empty() {
+        if !ContributionKind::ALL.into_iter().any(|kind| self.has(kind)) {
             note("programs", Some(nothing_contributed()));
         }
-        note("programs", too_many("programs", self.programs.len(), MAX_PROGRAMS));
+        note("programs", too_many("programs", self.programs.len(), MAX_CONTRIBUTIONS));
         let mut names = BTreeSet::new();
         for (index, program) in self.programs.iter().enumerate() {
             let path = format!("programs[{index}]");
@@ -302,7 +337,7 @@ impl Manifest {
                     Some(Complaint::new(format!("there is another program `{}`", program.name), "")),
                 );
             }
-            note(&format!("{path}.description"), program_description(&program.description));
+            note(&format!("{path}.description"), contribution_description(&program.description));
             for (field, value) in [("inputSchema", &program.input_schema), ("outputSchema", &program.output_schema)] {
                 note(
                     &format!("{path}.{field}"),
@@ -310,9 +345,27 @@ impl Manifest {
                 );
             }
         }
+        for kind in ContributionKind::ALL {
+            declarations(kind, self.declared(kind), &mut note);
+        }
         note("permissions.network", too_many("hosts", self.permissions.network.len(), MAX_HOSTS));
         let networks = self.permissions.private_network.len();
         note("permissions.private_network", too_many("networks", networks, MAX_HOSTS));
+        note("permissions.call", too_many("programs", self.permissions.call.len(), MAX_CALLS));
+        for pattern in &self.permissions.call {
+            note("permissions.call", own_call(Some(&self.name), pattern));
+        }
+        note(
+            "permissions.secrets",
+            too_many("secrets", self.permissions.secrets.len(), MAX_SECRETS),
+        );
+        for (name, hosts) in &self.permissions.secrets {
+            let path = format!("permissions.secrets.{name}");
+            note(&path, no_secret_hosts(hosts.len()));
+            for host in hosts {
+                note(&path, secret_host(host, &self.permissions.network));
+            }
+        }
         for axis in super::shape::axes(&Limits::default()).keys() {
             note(&format!("limits.{axis}"), limit(axis, &self.limits));
         }
@@ -338,6 +391,119 @@ fn links(links: &BTreeMap<String, url::Url>, note: &mut dyn FnMut(&str, Option<C
         note(&path, (!known).then(|| Complaint::new("there is no link of this name", "")));
         note(&path, link(url));
     }
+}
+
+/// The declarations of one kind, of a manifest that came in a package.
+fn declarations(kind: ContributionKind, declared: &[Declaration], note: &mut dyn FnMut(&str, Option<Complaint>)) {
+    let table = super::camel_case(kind.table());
+    note(&table, too_many(&spoken(kind), declared.len(), MAX_CONTRIBUTIONS));
+    let (mut names, mut paths) = (BTreeSet::new(), BTreeSet::new());
+    for (index, declaration) in declared.iter().enumerate() {
+        let path = format!("{table}[{index}]");
+        if !names.insert(&declaration.name) {
+            note(&path, Some(second(kind, declaration.name.as_str())));
+        }
+        note(&format!("{path}.description"), contribution_description(&declaration.description));
+        for (field, value) in [
+            ("input_schema", &declaration.input_schema),
+            ("output_schema", &declaration.output_schema),
+            ("config_schema", &declaration.config_schema),
+        ] {
+            let complaint = value.as_ref().and_then(|value| {
+                foreign(kind, field)
+                    .or_else(|| schema(value).map(|(_, complaint)| complaint))
+                    .or_else(|| (field == "config_schema").then(|| config_schema(value)).flatten())
+            });
+            note(&format!("{path}.{}", super::camel_case(field)), complaint);
+        }
+        for (field, given) in [
+            ("types", !declaration.types.is_empty()),
+            ("hook", declaration.hook.is_some()),
+            ("path", declaration.path.is_some()),
+            ("access", declaration.access.is_some()),
+        ] {
+            note(&format!("{path}.{field}"), given.then(|| foreign(kind, field)).flatten());
+        }
+        if kind == ContributionKind::EventHandler {
+            note(&format!("{path}.types"), no_types(declaration.types.len()));
+            for text in &declaration.types {
+                note(&format!("{path}.types"), event_type(text));
+            }
+        }
+        if kind == ContributionKind::Route {
+            let given = declaration.path.as_deref().unwrap_or_default();
+            note(&format!("{path}.path"), route_path(given));
+            if !paths.insert(given) {
+                note(&format!("{path}.path"), Some(second_path(given)));
+            }
+        }
+    }
+}
+
+/// A kind in the plural, for people.
+pub(super) fn spoken(kind: ContributionKind) -> String {
+    kind.table().replace('_', " ")
+}
+
+/// A field that the kind does not have.
+fn foreign(kind: ContributionKind, field: &str) -> Option<Complaint> {
+    (!Declaration::fields(kind).contains(&field)).then(|| Complaint::new(format!("there is no such field in {}", spoken(kind)), ""))
+}
+
+pub(super) fn second(kind: ContributionKind, name: &str) -> Complaint {
+    let kind = kind.as_str().replace('-', " ");
+    Complaint::new(
+        format!("there is another {kind} `{name}` above"),
+        format!("give each {kind} a name of its own"),
+    )
+}
+
+pub(super) fn second_path(path: &str) -> Complaint {
+    Complaint::new(
+        format!("there is another route with the path `{}` above", short(path)),
+        "give each route a path of its own",
+    )
+}
+
+pub(super) fn no_types(count: usize) -> Option<Complaint> {
+    if count == 0 {
+        return Some(Complaint::new(
+            "an event handler needs the event types that it is written for",
+            "write `types = [\"order.created\"]`",
+        ));
+    }
+    too_many("event types", count, MAX_TYPES)
+}
+
+pub(super) fn event_type(text: &str) -> Option<Complaint> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'*');
+    let good = (1..=256).contains(&text.len()) && text.bytes().all(plain) && !text.starts_with(['.', '_', '-']);
+    (!good).then(|| {
+        Complaint::new(
+            format!("`{}` is not an event type", short(text)),
+            "write a type such as `order.created`, or with `*` for any text, `order.*`",
+        )
+    })
+}
+
+/// A path that cannot be read in two ways: no empty, `.` or `..` segments, nothing encoded.
+pub(super) fn route_path(path: &str) -> Option<Complaint> {
+    let segment = |text: &str| {
+        !matches!(text, "" | "." | "..")
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'~' | b'-'))
+    };
+    let good = path.len() <= MAX_PATH
+        && path
+            .strip_prefix('/')
+            .is_some_and(|rest| rest.is_empty() || rest.split('/').all(segment));
+    (!good).then(|| {
+        Complaint::new(
+            format!("`{}` cannot be a route's path", short(path)),
+            "write a path such as `/notes`: segments of A-Z, a-z, 0-9, `.`, `_`, `~` and `-`, without a `/` at the end",
+        )
+    })
 }
 
 pub(super) fn nothing_contributed() -> Complaint {

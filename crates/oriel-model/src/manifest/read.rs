@@ -14,10 +14,14 @@ use super::document::{at_pointer, get, items, json, table, text, texts};
 use super::parse::Resolve;
 use super::report::Report;
 use super::structure::short;
-use super::{Build, Engine, LINKS, Language, MAX_DEPENDENCIES, MAX_HOSTS, MAX_PROGRAMS, MAX_TAGS, Manifest, ProgramManifest, Reuse};
+use super::{
+    Build, Declaration, Engine, LINKS, Language, MAX_CALLS, MAX_CONTRIBUTIONS, MAX_DEPENDENCIES, MAX_HOSTS, MAX_SECRETS, MAX_TAGS,
+    Manifest, ProgramManifest, Reuse, camel_case,
+};
+use crate::contribution::ContributionKind;
 use crate::limits::LimitsRequest;
-use crate::name::{ContributionName, ExtensionName};
-use crate::permissions::Permissions;
+use crate::name::{ContributionName, ExtensionName, SecretName};
+use crate::permissions::{HostPattern, Permissions, ProgramPattern};
 use crate::schema::MAX_SCHEMA_BYTES;
 
 /// Reads values and reports what is wrong with them. A value of the wrong type is skipped in silence: the
@@ -41,8 +45,24 @@ impl Reader<'_, '_> {
             |_| Some("write a range such as `^0.1`".to_owned()),
             check::host_api,
         );
-        let programs = self.programs(root);
-        let permissions = self.permissions(root);
+        self.some_contribution(root);
+        let programs = self.declarations(root, ContributionKind::Program).into_iter();
+        let programs = programs.map(|declared| ProgramManifest {
+            name: declared.name,
+            description: declared.description,
+            input_schema: declared.input_schema,
+            output_schema: declared.output_schema,
+        });
+        let programs = programs.collect();
+        let validators = self.declarations(root, ContributionKind::Validator);
+        let samplers = self.declarations(root, ContributionKind::Sampler);
+        let event_handlers = self.declarations(root, ContributionKind::EventHandler);
+        let hooks = self.declarations(root, ContributionKind::Hook);
+        let jobs = self.declarations(root, ContributionKind::Job);
+        let routes = self.declarations(root, ContributionKind::Route);
+        // Handlers of HTTP are mostly written for hosts that make an instance for each request; some tools' can answer no more.
+        let usual = if routes.is_empty() { Reuse::Reuse } else { Reuse::Fresh };
+        let permissions = self.permissions(root, name.as_ref());
         let limits = self.limits(root);
         let config_schema = self.config(root);
         let dependencies = self.dependencies(root, name.as_ref());
@@ -58,9 +78,15 @@ impl Reader<'_, '_> {
             host_api: host_api?,
             lifecycle: flag(root, "lifecycle"),
             programs,
+            validators,
+            samplers,
+            event_handlers,
+            hooks,
+            jobs,
+            routes,
             permissions,
             limits,
-            reuse: choice::<Reuse>(root, "reuse").unwrap_or_default(),
+            reuse: choice(root, "reuse").unwrap_or(usual),
             config_schema,
             dependencies,
             links,
@@ -113,40 +139,90 @@ impl Reader<'_, '_> {
         }
     }
 
-    fn programs(&mut self, root: &DeTable<'_>) -> Vec<ProgramManifest> {
-        let mut programs: Vec<ProgramManifest> = Vec::new();
-        let given: Vec<_> = items(root, "programs").collect();
-        match get(root, "programs") {
-            None => self.report.complain_missing(check::nothing_contributed()),
-            Some(value) if given.is_empty() && matches!(value.get_ref(), DeValue::Array(_)) => {
-                self.report.complain(value.span(), check::nothing_contributed());
-            }
-            Some(value) => self.judge(value.span(), check::too_many("programs", given.len(), MAX_PROGRAMS)),
+    /// Whether there is a contribution of any kind.
+    fn some_contribution(&mut self, root: &DeTable<'_>) {
+        let tables = ContributionKind::ALL.map(|kind| get(root, kind.table()));
+        let mut given = tables.into_iter().flatten();
+        let Some(first) = given.next() else {
+            self.report.complain_missing(check::nothing_contributed());
+            return;
+        };
+        let empty = |value: &Spanned<DeValue<'_>>| matches!(value.get_ref(), DeValue::Array(items) if items.is_empty());
+        if empty(first) && given.all(empty) {
+            self.report.complain(first.span(), check::nothing_contributed());
         }
-        for item in given.into_iter().take(MAX_PROGRAMS) {
+    }
+
+    /// The declarations of one kind; what does not belong to the kind was reported with the structure.
+    fn declarations(&mut self, root: &DeTable<'_>, kind: ContributionKind) -> Vec<Declaration> {
+        let mut declared: Vec<Declaration> = Vec::new();
+        let given: Vec<_> = items(root, kind.table()).collect();
+        if let Some(value) = get(root, kind.table()) {
+            self.judge(value.span(), check::too_many(&check::spoken(kind), given.len(), MAX_CONTRIBUTIONS));
+        }
+        let fields_of_kind = Declaration::fields(kind);
+        for item in given.into_iter().take(MAX_CONTRIBUTIONS) {
             let DeValue::Table(fields) = item.get_ref() else { continue };
-            let description = self.checked(fields, "description", check::program_description).unwrap_or_default();
-            let input_schema = self.schema(fields, "input_schema").map(|(schema, _)| schema);
-            let output_schema = self.schema(fields, "output_schema").map(|(schema, _)| schema);
-            let Some(name) = self.parsed::<ContributionName>(fields, "name", |_| None, |_| None) else {
-                continue;
-            };
-            if programs.iter().any(|other| other.name == name) {
-                let span = text(fields, "name").map_or_else(|| item.span(), |(_, span)| span);
-                self.report.add(
-                    span,
-                    format!("there is another program `{name}` above"),
-                    Some("give each program a name of its own".to_owned()),
-                );
+            let description = self
+                .checked(fields, "description", check::contribution_description)
+                .unwrap_or_default();
+            let mut schema = |name: &'static str| fields_of_kind.contains(&name).then(|| self.schema(fields, name)).flatten();
+            let input_schema = schema("input_schema").map(|(schema, _)| schema);
+            let output_schema = schema("output_schema").map(|(schema, _)| schema);
+            let config_schema = schema("config_schema");
+            if let Some((schema, span)) = &config_schema
+                && schema.is_object()
+            {
+                self.judge(span.clone(), check::config_schema(schema));
             }
-            programs.push(ProgramManifest {
+            let name = self.parsed::<ContributionName>(fields, "name", |_| None, |_| None);
+            let of_kind = |name: &'static str| fields_of_kind.contains(&name);
+            let types = if of_kind("types") { self.types(fields) } else { Vec::new() };
+            let hook = of_kind("hook").then(|| self.parsed(fields, "hook", |_| None, |_| None)).flatten();
+            let path = of_kind("path").then(|| self.checked(fields, "path", check::route_path)).flatten();
+            let access = of_kind("access").then(|| choice(fields, "access").unwrap_or_default());
+            let Some(name) = name else { continue };
+            if declared.iter().any(|other| other.name == name) {
+                let span = text(fields, "name").map_or_else(|| item.span(), |(_, span)| span);
+                self.report.complain(span, check::second(kind, name.as_str()));
+            }
+            if let Some(path) = &path
+                && declared.iter().any(|other| other.path.as_ref() == Some(path))
+            {
+                let span = text(fields, "path").map_or_else(|| item.span(), |(_, span)| span);
+                self.report.complain(span, check::second_path(path));
+            }
+            declared.push(Declaration {
                 name,
                 description,
                 input_schema,
                 output_schema,
+                config_schema: config_schema.map(|(schema, _)| schema),
+                types,
+                hook,
+                path,
+                access,
             });
         }
-        programs
+        declared
+    }
+
+    /// The event types of a handler.
+    fn types(&mut self, fields: &DeTable<'_>) -> Vec<String> {
+        let given = texts(fields, "types");
+        if let Some(value) = get(fields, "types")
+            && matches!(value.get_ref(), DeValue::Array(_))
+        {
+            self.judge(value.span(), check::no_types(given.len()));
+        }
+        let mut types: Vec<String> = Vec::new();
+        for (text, span) in given {
+            self.judge(span, check::event_type(text));
+            if !types.iter().any(|other| other == text) {
+                types.push(text.to_owned());
+            }
+        }
+        types
     }
 
     /// A schema in place or in a file, checked, with its place.
@@ -222,20 +298,33 @@ impl Reader<'_, '_> {
         good.then_some(json)
     }
 
-    fn permissions(&mut self, root: &DeTable<'_>) -> Permissions {
+    fn permissions(&mut self, root: &DeTable<'_>, own: Option<&ExtensionName>) -> Permissions {
         let Some(fields) = table(root, "permissions") else {
             return Permissions::default();
         };
-        for (name, what) in [("network", "hosts"), ("private_network", "networks")] {
+        for (name, what, most) in [
+            ("network", "hosts", MAX_HOSTS),
+            ("private_network", "networks", MAX_HOSTS),
+            ("call", "programs", MAX_CALLS),
+        ] {
             if let Some(value) = get(fields, name) {
-                self.judge(value.span(), check::too_many(what, items(fields, name).count(), MAX_HOSTS));
+                self.judge(value.span(), check::too_many(what, items(fields, name).count(), most));
             }
+        }
+        let network = self.each(fields, "network", |_| {
+            Some("write a host such as `api.example.com` or `*.example.com`".to_owned())
+        });
+        for (text, span) in texts(fields, "call") {
+            let pattern = text.parse::<ProgramPattern>().ok();
+            self.judge(span, pattern.and_then(|pattern| check::own_call(own, &pattern)));
         }
         Permissions {
             key_value: flag(fields, "key_value"),
-            network: self.each(fields, "network", |_| {
-                Some("write a host such as `api.example.com` or `*.example.com`".to_owned())
+            call: self.each(fields, "call", |_| {
+                Some("write a program such as `geo/lookup`, or `geo/*` for every program of `geo`".to_owned())
             }),
+            secrets: self.secrets(fields, &network),
+            network,
             private_network: self.each(fields, "private_network", |text| {
                 Some(text.parse::<std::net::IpAddr>().map_or_else(
                     |_| "write a network such as `10.0.0.0/8` or `fd00::/8`".to_owned(),
@@ -243,6 +332,36 @@ impl Reader<'_, '_> {
                 ))
             }),
         }
+    }
+
+    /// The secrets with their hosts, all of which `network` must cover.
+    fn secrets(&mut self, fields: &DeTable<'_>, network: &[HostPattern]) -> BTreeMap<SecretName, Vec<HostPattern>> {
+        let mut secrets = BTreeMap::new();
+        let Some(given) = table(fields, "secrets") else {
+            return secrets;
+        };
+        if let Some(value) = get(fields, "secrets") {
+            self.judge(value.span(), check::too_many("secrets", given.iter().count(), MAX_SECRETS));
+        }
+        for (key, value) in given {
+            let name = key.get_ref().parse::<SecretName>();
+            if let Err(error) = &name {
+                self.report.add(key.span(), error.to_string(), None);
+            }
+            let key: &str = key.get_ref();
+            if matches!(value.get_ref(), DeValue::Array(_)) {
+                self.judge(value.span(), check::no_secret_hosts(items(given, key).count()));
+            }
+            for (text, span) in texts(given, key) {
+                let host = text.parse::<HostPattern>().ok();
+                self.judge(span, host.and_then(|host| check::secret_host(&host, network)));
+            }
+            let hosts = self.each(given, key, |_| Some("write a host such as `api.example.com`".to_owned()));
+            if let Ok(name) = name {
+                secrets.insert(name, hosts);
+            }
+        }
+        secrets
     }
 
     /// Every text of an array, parsed.
@@ -463,16 +582,4 @@ fn whole_version(text: &str) -> Option<String> {
     } else {
         "write three numbers, such as `0.1.0`".to_owned()
     })
-}
-
-/// The JSON name of a field: the author's TOML is in snake case, JSON is in camel case throughout.
-fn camel_case(name: &str) -> String {
-    let mut parts = name.split('_');
-    let mut camel = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let mut letters = part.chars();
-        camel.extend(letters.next().map(|first| first.to_ascii_uppercase()));
-        camel.push_str(letters.as_str());
-    }
-    camel
 }

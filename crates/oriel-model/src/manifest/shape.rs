@@ -11,9 +11,10 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
-use super::{MAX_DESCRIPTION, MAX_PROGRAMS, MAX_TAG, MAX_TAGS, Reuse};
+use super::{MAX_CONTRIBUTIONS, MAX_DESCRIPTION, MAX_PATH, MAX_TAG, MAX_TAGS, MAX_TYPES, Reuse};
+use crate::contribution::RouteAccess;
 use crate::limits::{Limits, LimitsRequest};
-use crate::name::{ContributionName, ExtensionName, PublisherName};
+use crate::name::{ContributionName, ExtensionName, HookName, PublisherName};
 use crate::permissions::Permissions;
 
 /// The manifest of an Oriel extension, `extension.toml`.
@@ -42,15 +43,34 @@ struct Project {
     #[schemars(default)]
     lifecycle: bool,
     /// How instances are reused: `reuse` serves many calls, one at a time, with one instance; `fresh` makes a
-    /// new instance for each call.
+    /// new instance for each call. Without it an extension with routes is `fresh`, because the handlers of some tools answer one
+    /// request and no more.
     #[schemars(default)]
     reuse: Reuse,
     /// Words for search: up to 10, lower case.
     #[schemars(extend("examples" = [["github", "triage"]]), length(max = MAX_TAGS), inner(length(min = 1, max = MAX_TAG), regex(pattern = "^[a-z][a-z0-9]*(-[a-z0-9]+)*$")))]
     tags: Option<Vec<String>>,
     /// The programs that the extension offers: named functions from JSON to JSON.
-    #[schemars(extend("examples" = [[{"name": "classify", "description": "Names the cause of a delay."}]]), length(min = 1, max = MAX_PROGRAMS))]
+    #[schemars(extend("examples" = [[{"name": "classify", "description": "Names the cause of a delay."}]]), length(min = 1, max = MAX_CONTRIBUTIONS))]
     programs: Option<Vec<Program>>,
+    /// The validators that it offers: each judges an execution.
+    #[schemars(extend("examples" = [[{"name": "plausible", "description": "Checks that a delay is plausible."}]]), length(min = 1, max = MAX_CONTRIBUTIONS))]
+    validators: Option<Vec<Judge>>,
+    /// The samplers that it offers: each picks the executions that are judged.
+    #[schemars(extend("examples" = [[{"name": "one-in-ten"}]]), length(min = 1, max = MAX_CONTRIBUTIONS))]
+    samplers: Option<Vec<Judge>>,
+    /// The event handlers that it offers.
+    #[schemars(extend("examples" = [[{"name": "on-order", "types": ["order.*"]}]]), length(min = 1, max = MAX_CONTRIBUTIONS))]
+    event_handlers: Option<Vec<EventHandler>>,
+    /// The hook handlers that it offers: each answers hooks that a host or the platform fires.
+    #[schemars(extend("examples" = [[{"name": "add-tax", "hook": "order.pre-create"}]]), length(min = 1, max = MAX_CONTRIBUTIONS))]
+    hooks: Option<Vec<HookHandler>>,
+    /// The jobs that it offers: work that a schedule, an event, a queue or a person starts.
+    #[schemars(extend("examples" = [[{"name": "clean-up"}]]), length(min = 1, max = MAX_CONTRIBUTIONS))]
+    jobs: Option<Vec<Program>>,
+    /// The HTTP routes that it offers, answered by `wasi:http/incoming-handler`.
+    #[schemars(extend("examples" = [[{"name": "notes", "path": "/notes"}]]), length(min = 1, max = MAX_CONTRIBUTIONS))]
+    routes: Option<Vec<Route>>,
     /// What the extension wants to reach. Nothing is granted that is not listed here and approved at install.
     permissions: Option<Permissions>,
     /// Limits that differ from the defaults.
@@ -66,11 +86,11 @@ struct Project {
     build: Option<BuildTable>,
 }
 
-/// One program.
+/// One program or job.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct Program {
-    /// Its name, which the host gives to the guest's `execute`.
+    /// Its name, which the host gives to the guest's `execute` (or `run`).
     #[schemars(example = &"classify")]
     name: ContributionName,
     /// One line for people.
@@ -82,6 +102,80 @@ struct Program {
     /// JSON Schema 2020-12 of the output: an inline table, a boolean, or the path of a JSON file relative to
     /// the manifest.
     output_schema: Option<SchemaSource>,
+}
+
+/// One validator or sampler.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Judge {
+    /// Its name, which the host gives to the guest's `validate` or `sample`.
+    #[schemars(example = &"plausible")]
+    name: ContributionName,
+    /// One line for people.
+    #[schemars(example = &"Checks that a delay is plausible.", length(max = MAX_DESCRIPTION))]
+    description: Option<String>,
+    /// JSON Schema 2020-12 of what a binding can configure, of type object: an inline table or the path of a JSON file relative
+    /// to the manifest.
+    config_schema: Option<ConfigSchemaSource>,
+}
+
+/// One event handler.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct EventHandler {
+    /// Its name, which the host gives to the guest's `handle`.
+    #[schemars(example = &"on-order")]
+    name: ContributionName,
+    /// One line for people.
+    #[schemars(example = &"Tells the warehouse of new orders.", length(max = MAX_DESCRIPTION))]
+    description: Option<String>,
+    /// The event types that it is written for; `*` stands for any text.
+    #[schemars(extend("examples" = [["order.created", "order.*"]]), length(min = 1, max = MAX_TYPES), inner(length(min = 1, max = 256), regex(pattern = "^[A-Za-z0-9*][A-Za-z0-9._*-]*$")))]
+    types: Vec<String>,
+    /// JSON Schema 2020-12 of what a binding can configure, of type object: an inline table or the path of a JSON file relative
+    /// to the manifest.
+    config_schema: Option<ConfigSchemaSource>,
+}
+
+/// One hook handler.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct HookHandler {
+    /// Its name, which the host gives to the guest's `fire`.
+    #[schemars(example = &"add-tax")]
+    name: ContributionName,
+    /// One line for people.
+    #[schemars(example = &"Adds the tax to an order.", length(max = MAX_DESCRIPTION))]
+    description: Option<String>,
+    /// The hook that it is written for; left out when it fits many.
+    #[schemars(example = &"order.pre-create")]
+    hook: Option<HookName>,
+    /// JSON Schema 2020-12 of the payload that it takes: an inline table, a boolean, or the path of a JSON file relative to the
+    /// manifest.
+    input_schema: Option<SchemaSource>,
+    /// JSON Schema 2020-12 of what it answers: an inline table, a boolean, or the path of a JSON file relative to the manifest.
+    output_schema: Option<SchemaSource>,
+    /// JSON Schema 2020-12 of what a binding can configure, of type object: an inline table or the path of a JSON file relative
+    /// to the manifest.
+    config_schema: Option<ConfigSchemaSource>,
+}
+
+/// One route.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Route {
+    /// Its name, for people and bindings.
+    #[schemars(example = &"notes")]
+    name: ContributionName,
+    /// One line for people.
+    #[schemars(example = &"Reads and writes notes.", length(max = MAX_DESCRIPTION))]
+    description: Option<String>,
+    /// The path below the extension's address; what lies below the path is meant too.
+    #[schemars(example = &"/notes", length(min = 1, max = MAX_PATH), regex(pattern = "^/([A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*)?$"))]
+    path: String,
+    /// Who may call it: `key`, whoever has a key of the tenant that may execute; `public`, anybody.
+    #[schemars(default)]
+    access: RouteAccess,
 }
 
 /// The configuration.

@@ -125,7 +125,21 @@ fn each_field_of_the_schema_is_read_and_no_other_is_accepted() {
     walk(&manifest::json_schema(), &full, "", &mut tables);
     assert_eq!(
         tables,
-        ["", "/programs/0", "/permissions", "/limits", "/config", "/links", "/build"]
+        [
+            "",
+            "/programs/0",
+            "/validators/0",
+            "/samplers/0",
+            "/event_handlers/0",
+            "/hooks/0",
+            "/jobs/0",
+            "/routes/0",
+            "/permissions",
+            "/limits",
+            "/config",
+            "/links",
+            "/build"
+        ]
     );
     for table in tables {
         let mut with_unknown = full.clone();
@@ -244,5 +258,20 @@ fn changed_manifests_are_read_or_refused() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn an_extension_with_routes_starts_anew_for_each_request_unless_it_says_otherwise() {
+    let base = "version = \"1.0.0\"\ndescription = \"d\"\npublisher = \"p\"\nlicense = \"Apache-2.0\"\nhost_api = \"^0.1\"\n";
+    let (program, route) = ("[[programs]]\nname = \"a\"\n", "[[routes]]\nname = \"a\"\npath = \"/\"\n");
+    for (said, contributed, fresh) in [
+        ("", program, false),
+        ("", route, true),
+        ("reuse = \"reuse\"\n", route, false),
+        ("reuse = \"fresh\"\n", program, true),
+    ] {
+        let manifest = manifest::parse(&format!("name = \"x\"\n{base}{said}{contributed}"), &refuse).unwrap();
+        assert_eq!(manifest.reuse == manifest::Reuse::Fresh, fresh, "{said}{contributed}");
     }
 }

@@ -8,4 +8,10 @@ impl Host for State {
         self.host_call(self.spec.config.len())?;
         Ok(self.spec.config.as_ref().to_owned())
     }
+
+    fn binding(&mut self) -> wasmtime::Result<String> {
+        let binding = self.call.binding.as_deref().unwrap_or("{}");
+        self.host_call(binding.len())?;
+        Ok(binding.to_owned())
+    }
 }

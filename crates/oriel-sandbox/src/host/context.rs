@@ -1,6 +1,6 @@
 //! Where a call runs. Built only for a guest that asks.
 
-use crate::bindings::context::{CallContext, Host};
+use crate::bindings::context::{CallContext, CallingExtension, Host};
 use crate::state::State;
 
 impl Host for State {
@@ -19,6 +19,15 @@ impl Host for State {
             traceparent: (!call.traceparent.is_empty()).then(|| call.traceparent.clone()),
             deadline_ms: u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX),
         })
+    }
+
+    fn caller(&mut self) -> wasmtime::Result<Option<CallingExtension>> {
+        self.host_call(0)?;
+        Ok(self.call.caller.as_ref().map(|caller| CallingExtension {
+            extension: caller.extension().to_string(),
+            version: caller.version().to_string(),
+            principal: caller.principal().map(|id| id.to_string()),
+        }))
     }
 
     fn remaining_ms(&mut self) -> wasmtime::Result<u64> {

@@ -27,11 +27,12 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use self::body::ResponseBody;
 use super::log::Lines;
+use super::secrets::{Destination, Forbidden, Placeholders};
 use crate::meter::{self, Meter};
 use crate::options::SandboxOptions;
 use crate::pool::PoolSpec;
-use crate::ports::Refusal;
-use crate::state::{InCall, State};
+use crate::ports::{Refusal, SecretUse};
+use crate::state::{DRY_RUN, InCall, State};
 
 type Driver = Box<dyn Future<Output = Result<(), Error>> + Send>;
 type Sent = Result<(Response<WasiBody>, Driver), Error>;
@@ -43,9 +44,11 @@ pub(super) struct Outbound {
     meter: Arc<Meter>,
     connections: Arc<Semaphore>,
     lines: Arc<Lines>,
+    placeholders: Arc<Placeholders>,
     /// Made for the first request over TLS.
     tls: Option<Arc<rustls::ClientConfig>>,
     requests_left: u32,
+    dry_run: bool,
     execution: Option<ExecutionId>,
     /// The call's soft deadline, as [`meter::now`] counts.
     deadline: u64,
@@ -59,8 +62,10 @@ impl Outbound {
             meter: Arc::clone(&state.meter),
             connections: Arc::new(Semaphore::new(state.spec.limits.connections as usize)),
             lines,
+            placeholders: Arc::clone(&state.placeholders),
             tls: None,
             requests_left: 0,
+            dry_run: false,
             execution: None,
             deadline: 0,
         }
@@ -68,12 +73,13 @@ impl Outbound {
 
     pub(super) fn begin(&mut self, call: &InCall, limits: &Limits) {
         self.requests_left = limits.http_requests;
+        self.dry_run = call.dry_run;
         self.execution = call.execution;
         self.deadline = call.soft;
     }
 
-    /// Everything that can be judged before the network is touched.
-    fn admit(&mut self, request: &Request<WasiBody>) -> Result<Exchange, Error> {
+    /// Everything that can be judged before the network is touched. Afterwards the headers hold the secrets that they asked for.
+    fn admit(&mut self, request: &mut Request<WasiBody>) -> Result<Exchange, Error> {
         let Some(left) = self.requests_left.checked_sub(1) else {
             let limit = self.spec.limits.http_requests;
             return Err(Error::InternalError(Some(format!(
@@ -108,18 +114,63 @@ impl Outbound {
             exchange.refuse(format!("network {host}:{port}"));
             return Err(Error::HttpRequestDenied);
         }
+        if self.dry_run {
+            return Err(Error::InternalError(Some(DRY_RUN.to_owned())));
+        }
+        self.put_secrets(request, &exchange)?;
         Ok(exchange)
+    }
+
+    /// Puts secrets where their placeholders stand in the headers, if they may go where the request goes.
+    fn put_secrets(&self, request: &mut Request<WasiBody>, exchange: &Exchange) -> Result<(), Error> {
+        let Target { scheme, host, port } = &exchange.target;
+        let to = Destination {
+            scheme: *scheme,
+            host,
+            port: *port,
+        };
+        let secrets = &*self.spec.services.secrets;
+        match self.placeholders.fill(request.headers_mut(), to, &self.spec.grant, secrets) {
+            Ok(used) => {
+                for secret in used {
+                    secrets.used(SecretUse {
+                        tenant: self.spec.tenant,
+                        extension: self.spec.extension.clone(),
+                        execution: self.execution,
+                        secret,
+                        host: format!("{}://{host}:{port}", scheme.text()),
+                    });
+                }
+            }
+            Err(Forbidden(secret)) => {
+                exchange.refuse(format!("secrets {secret} for {}://{host}:{port}", scheme.text()));
+                return Err(Error::HttpRequestDenied);
+            }
+        }
+        if request
+            .uri()
+            .path_and_query()
+            .is_some_and(|path| self.placeholders.stand_in(path.as_str()))
+        {
+            self.lines.write(
+                LogLevel::Warn,
+                "outbound HTTP: a placeholder of a secret in the path or query stays as it is; secrets are put into header values only"
+                    .to_owned(),
+                Vec::new(),
+            );
+        }
+        Ok(())
     }
 }
 
 impl WasiHttpHooks for Outbound {
     fn send_request(
         &mut self,
-        request: Request<WasiBody>,
+        mut request: Request<WasiBody>,
         options: Option<RequestOptions>,
         _done: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = Sent> + Send> {
-        let exchange = match self.admit(&request) {
+        let exchange = match self.admit(&mut request) {
             Ok(exchange) => exchange,
             Err(error) => return Box::new(async { Err(error) }),
         };
@@ -268,7 +319,7 @@ impl Exchange {
         let counter = Arc::clone(&self.meter);
         let request = request.map(|body| {
             body.map_frame(move |frame| {
-                counter.count_bytes(frame.data_ref().map_or(0, |data| data.len() as u64));
+                counter.count_outbound(frame.data_ref().map_or(0, |data| data.len() as u64));
                 frame
             })
         });

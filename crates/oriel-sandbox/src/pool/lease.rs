@@ -1,22 +1,36 @@
 //! The right to have one instance at work.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use oriel_model::contribution::ContributionKind;
 use oriel_model::execution::Resources;
 use oriel_model::manifest::Reuse;
 
 use super::PoolShared;
 use crate::call::{Call, ConfigProblem, Health, Outcome};
 use crate::error::CallError;
+use crate::gate::{Pass, Refused, Spent};
 use crate::instance::Instance;
 use crate::meter;
 
 /// One instance of a pool, for any number of calls. Given back when dropped; dropping it, or a call's future, in
 /// the middle of a call drops the instance.
 pub struct Lease {
-    pool: Arc<PoolShared>,
+    pub(super) pool: Arc<PoolShared>,
     parts: Parts,
+    /// What the gate gave for the call in progress.
+    pass: Option<Pass>,
     armed: bool,
+}
+
+/// One call of a leased instance. Moments are as [`meter::now`] counts.
+pub(super) struct Turn {
+    leased: u64,
+    /// When the instance was ready.
+    pub(super) started: u64,
+    /// Whether it runs in the lane from the start.
+    pub(super) suspect: bool,
 }
 
 /// What a lease brings back.
@@ -28,6 +42,8 @@ pub(super) struct Parts {
     pub(super) calls: u64,
     pub(super) broken: u64,
     pub(super) last_used: u64,
+    /// Of the last call.
+    pub(super) outbound_bytes: u64,
 }
 
 impl Lease {
@@ -38,6 +54,7 @@ impl Lease {
                 instance,
                 ..Parts::default()
             },
+            pass: None,
             armed: true,
         }
     }
@@ -57,17 +74,76 @@ impl Lease {
 
     /// Calls a program.
     pub async fn call(&mut self, call: Call<'_>) -> Outcome {
-        let limit = self.pool.spec.limits.input.0;
-        if call.input.len() as u64 > limit {
-            let length = call.input.len() as u64;
-            return Outcome {
-                result: Err(CallError::InputTooLarge { length, limit }),
-                resources: Resources::default(),
-            };
+        if let Err(error) = self.admit(call.input.len()) {
+            return Outcome::refused(error);
         }
+        let outcome = match self.take().await {
+            Err(outcome) => outcome,
+            Ok((mut instance, turn)) => {
+                let result = instance.execute(&call.ask(), call.input, turn.started, turn.suspect).await;
+                self.give(instance, &turn, result)
+            }
+        };
+        let error = outcome.result.as_ref().err();
+        self.leave(ContributionKind::Program, call.program, call.timeout, error, outcome.resources);
+        outcome
+    }
+
+    /// Whether a call that takes in so many bytes may begin.
+    pub(super) fn admit(&mut self, length: usize) -> Result<(), CallError> {
+        let (length, limit) = (length as u64, self.pool.spec.limits.input.0);
+        if length > limit {
+            return Err(CallError::InputTooLarge { length, limit });
+        }
+        Ok(self.enter()?)
+    }
+
+    /// Asks the gate, if there is one, whether a call may begin.
+    fn enter(&mut self) -> Result<(), Refused> {
+        self.abandon();
+        if let Some(gate) = &self.pool.spec.gate {
+            self.pass = Some(gate.enter()?);
+        }
+        Ok(())
+    }
+
+    /// Tells the gate what the call came to.
+    pub(super) fn leave(
+        &mut self,
+        kind: ContributionKind,
+        name: &str,
+        timeout: Option<Duration>,
+        error: Option<&CallError>,
+        resources: Resources,
+    ) {
+        let Some(pass) = self.pass.take() else { return };
+        if let Some(gate) = &self.pool.spec.gate {
+            let spent = Spent {
+                kind,
+                name,
+                error,
+                resources,
+                outbound_bytes: self.parts.outbound_bytes,
+                hurried: timeout.is_some_and(|given| given < self.pool.spec.limits.timeout.0),
+                ended: self.parts.last_used,
+            };
+            gate.leave(pass, &spent);
+        }
+    }
+
+    /// Tells the gate that a call was given up in its middle.
+    fn abandon(&mut self) {
+        if let (Some(pass), Some(gate)) = (self.pass.take(), &self.pool.spec.gate) {
+            gate.abandon(pass);
+        }
+    }
+
+    /// Takes the instance out for a call; makes it first if need be.
+    pub(super) async fn take<T>(&mut self) -> Result<(Box<Instance>, Turn), Outcome<T>> {
+        self.parts.outbound_bytes = 0;
         let leased = meter::now();
         let mut started = leased;
-        let mut instance = match self.parts.instance.take() {
+        let instance = match self.parts.instance.take() {
             Some(instance) => instance,
             None => match self.start().await {
                 Ok(instance) => {
@@ -75,21 +151,28 @@ impl Lease {
                     instance
                 }
                 Err(error) => {
-                    let wall_us = (meter::now() - leased) / 1_000;
-                    return Outcome {
+                    self.parts.last_used = meter::now();
+                    let wall_us = (self.parts.last_used - leased) / 1_000;
+                    return Err(Outcome {
                         result: Err(error),
                         resources: Resources {
                             wall_us,
                             ..Resources::default()
                         },
-                    };
+                    });
                 }
             },
         };
         self.parts.calls += 1;
-        let result = instance.execute(&call, started, self.pool.is_suspect()).await;
+        let suspect = self.pool.is_suspect();
+        Ok((instance, Turn { leased, started, suspect }))
+    }
+
+    /// Takes note of how a call ended, and keeps the instance for the next.
+    pub(super) fn give<T>(&mut self, instance: Box<Instance>, turn: &Turn, result: Result<T, CallError>) -> Outcome<T> {
         self.pool.judge(result.as_ref().err());
-        let resources = instance.resources(leased);
+        let resources = instance.resources(turn.leased);
+        self.parts.outbound_bytes = instance.outbound_bytes();
         self.keep(instance);
         Outcome { result, resources }
     }
@@ -137,6 +220,7 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
+        self.abandon();
         if self.armed {
             let parts = std::mem::take(&mut self.parts);
             self.pool.give_back(parts);

@@ -49,6 +49,38 @@ fn real_guests_are_read() {
 }
 
 #[test]
+fn each_kind_of_contribution_has_its_export() {
+    let points = Sandbox::inspect(&oriel_test_guests::component("points")).unwrap();
+    let declared = json!({ "programs": [], "validators": [{ "name": "short" }], "samplers": [{ "name": "all" }], "jobs": [{ "name": "echo" }],
+        "eventHandlers": [{ "name": "store", "types": ["*"] }], "hooks": [{ "name": "pass" }], "permissions": { "keyValue": true } });
+    Sandbox::check(&points, &manifest(declared.clone())).unwrap();
+    for (table, interface) in [
+        ("validators", "validator"),
+        ("samplers", "sampler"),
+        ("jobs", "job"),
+        ("eventHandlers", "event-handler"),
+        ("hooks", "hook"),
+    ] {
+        let mut without = declared.clone();
+        without[table] = json!([]);
+        let error = Sandbox::check(&points, &manifest(without)).unwrap_err().to_string();
+        let wanted = format!("the component exports `oriel:extension/{interface}@0.1.0`, but the manifest does not declare");
+        assert!(error.contains(&wanted), "{error}");
+        let error = Sandbox::check(&shape(&[], &[PROGRAM]), &manifest(json!({ table: declared[table] }))).unwrap_err();
+        let wanted = format!("but the component does not export `oriel:extension/{interface}@0.1.0`");
+        assert!(error.to_string().contains(&wanted), "{error}");
+    }
+    let routes = manifest(json!({ "programs": [], "routes": [{ "name": "rest", "path": "/" }] }));
+    let served = shape(&["wasi:http/types@0.2.3"], &["wasi:http/incoming-handler@0.2.3"]);
+    Sandbox::check(&served, &routes).unwrap();
+    let asks = shape(&["wasi:http/outgoing-handler@0.2.3"], &["wasi:http/incoming-handler@0.2.3"]);
+    // Handlers' tools leave the client in; what it asks for is checked at each request.
+    Sandbox::check(&asks, &routes).unwrap();
+    let error = Sandbox::check(&shape(&[], &["wasi:http/incoming-handler@0.2.0", PROGRAM]), &manifest(json!({}))).unwrap_err();
+    assert!(error.to_string().contains("does not declare `[[routes]]`"), "{error}");
+}
+
+#[test]
 fn what_is_no_component_is_refused() {
     let echo = oriel_test_guests::component("echo");
     let module = wat::parse_str("(module)").unwrap();
@@ -84,6 +116,7 @@ fn imports_need_their_permission() {
     for free in [
         "oriel:extension/log@0.1.0",
         "oriel:extension/context@0.1.0",
+        "oriel:extension/metrics@0.1.0",
         "wasi:cli/stderr@0.2.3",
         "wasi:io/poll@0.2.12",
     ] {
@@ -91,13 +124,19 @@ fn imports_need_their_permission() {
     }
     check("oriel:extension/key-value@0.1.0", json!({}), "`key_value`");
     check("oriel:extension/key-value@0.1.0", json!({ "keyValue": true }), "");
+    check("oriel:extension/call@0.1.0", json!({ "keyValue": true }), "`call`");
+    check("oriel:extension/call@0.1.0", json!({ "call": [] }), "`call`");
+    check("oriel:extension/call@0.1.0", json!({ "call": ["geo/lookup"] }), "");
+    check("oriel:extension/secrets@0.1.0", json!({ "network": ["a.io"] }), "`secrets`");
+    check("oriel:extension/secrets@0.1.0", json!({ "secrets": { "token": ["a.io"] } }), "");
     check("wasi:http/outgoing-handler@0.2.3", json!({}), "`network`");
     check("wasi:http/outgoing-handler@0.2.3", json!({ "network": ["example.com"] }), "");
     for (unknown, words) in [
         ("oriel:extension/log@0.2.0", "offers version 0.1.0"),
         ("oriel:extension/log@0.1.1", "offers version 0.1.0"),
         ("oriel:extension/log", "offers version 0.1.0"),
-        ("oriel:extension/secrets@0.1.0", "does not offer"),
+        ("oriel:extension/telepathy@0.1.0", "does not offer"),
+        ("oriel:extension/call@0.2.0", "offers version 0.1.0"),
         ("wasi:cli/stdout@0.3.0", "does not offer"),
         ("wasi:nn/graph@0.2.0", "does not offer"),
         ("acme:database/query@1.0.0", "does not offer"),
@@ -140,6 +179,11 @@ fn exports_match_the_contributions() {
         "does not export `oriel:extension/lifecycle@0.1.0`",
     );
     check(&[PROGRAM, LIFECYCLE], json!({}), "does not declare `lifecycle = true`");
-    check(&[PROGRAM, "oriel:extension/validator@0.1.0"], json!({}), "not a contribution");
+    check(
+        &[PROGRAM, "oriel:extension/validator@0.1.0"],
+        json!({}),
+        "does not declare `[[validators]]`",
+    );
+    check(&[PROGRAM, "oriel:extension/page@0.1.0"], json!({}), "not a contribution");
     check(&[PROGRAM, "acme:own/thing@1.0.0"], json!({}), "not a contribution");
 }

@@ -138,11 +138,7 @@ impl Setup {
 
     pub(crate) fn wasm(wasm: Vec<u8>) -> Self {
         let traces = Arc::<Traces>::default();
-        let services = HostServices {
-            key_value: traces.clone(),
-            log: traces.clone(),
-            refusals: traces.clone(),
-        };
+        let services = HostServices::new(traces.clone(), traces.clone(), traces.clone());
         let mut spec = PoolSpec::new(
             tenant(1),
             "acme".parse().unwrap(),

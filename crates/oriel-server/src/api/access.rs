@@ -4,18 +4,19 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use http::StatusCode;
-use oriel_access::NewKey;
+use http::{HeaderMap, StatusCode};
+use oriel_access::{NewKey, TenantQuotas};
 use oriel_model::Timestamp;
-use oriel_model::access::{ApiKey, Role, Scope, Tenant};
+use oriel_model::access::{ApiKey, PrincipalId, Role, Scope, Tenant};
 use oriel_model::audit::AuditEntry;
 use oriel_model::name::TenantName;
 use oriel_model::page::Page;
+use oriel_model::quota::{Quotas, RateLimit};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::app::App;
-use crate::extract::{Caller, Json, Params, Query, json, page};
+use crate::extract::{Caller, Json, Params, Query, if_match, json, page};
 use crate::problem::Problem;
 
 /// Which page of a list is wanted.
@@ -38,7 +39,11 @@ pub(crate) struct Me {
     /// The key's tenant.
     tenant: Tenant,
     /// The key's id.
-    key_id: oriel_model::id::KeyId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_id: Option<oriel_model::id::KeyId>,
+    /// The user who is signed in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_id: Option<oriel_model::id::UserId>,
     /// Its role.
     role: Role,
     /// Everything that it may do.
@@ -61,6 +66,11 @@ pub(crate) struct CreateKey {
     scopes: Vec<Scope>,
     /// When it ends.
     expires_at: Option<Timestamp>,
+    /// The service account that shall own it, by id or name. Its role bounds the key's.
+    #[schema(max_length = 64)]
+    service_account: Option<String>,
+    /// How often it may ask, below what its tenant may.
+    rate_limit: Option<RateLimit>,
 }
 
 /// A new key with its secret.
@@ -128,7 +138,14 @@ pub(crate) struct AuditVerdict {
 pub(crate) async fn get_me(State(app): State<Arc<App>>, Caller(principal): Caller) -> Result<Response, Problem> {
     let me = Me {
         tenant: app.access.tenant_of(&principal).await?,
-        key_id: principal.key,
+        key_id: match principal.id {
+            PrincipalId::Key(id) => Some(id),
+            _ => None,
+        },
+        user_id: match principal.id {
+            PrincipalId::User(id) => Some(id),
+            _ => None,
+        },
         role: principal.role,
         scopes: Scope::ALL.into_iter().filter(|scope| principal.may(*scope)).collect(),
     };
@@ -164,6 +181,8 @@ pub(crate) async fn create_key(
         role: body.role,
         scopes: body.scopes,
         expires_at: body.expires_at,
+        service_account: body.service_account,
+        rate_limit: body.rate_limit,
     };
     let created = app.access.create_key(&principal, new).await?;
     json(StatusCode::CREATED, &CreatedKey::from(created))
@@ -213,6 +232,88 @@ pub(crate) async fn create_tenant(
         owner_key: created.owner.into(),
     };
     json(StatusCode::CREATED, &reply)
+}
+
+/// The quotas of a tenant.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct QuotaReport {
+    /// What was set for this tenant.
+    own: Quotas,
+    /// What holds: its own, then the server's defaults.
+    effective: Quotas,
+    /// What is used.
+    used: QuotaUse,
+    /// Grows with each change; 0 when nothing was ever set.
+    revision: u64,
+}
+
+/// What a tenant uses.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct QuotaUse {
+    /// Extensions that are installed.
+    extensions: u64,
+    /// Tasks.
+    tasks: u64,
+    /// Keys that are neither revoked nor expired.
+    keys: u64,
+    /// Bytes in key-value stores.
+    stored_bytes: u64,
+}
+
+impl From<TenantQuotas> for QuotaReport {
+    fn from(quotas: TenantQuotas) -> Self {
+        Self {
+            own: quotas.own,
+            effective: quotas.effective,
+            used: QuotaUse {
+                extensions: quotas.used.extensions,
+                tasks: quotas.used.tasks,
+                keys: quotas.used.keys,
+                stored_bytes: quotas.used.stored_bytes,
+            },
+            revision: quotas.revision,
+        }
+    }
+}
+
+/// Show quotas
+///
+/// Of one's own tenant; of others, for owners of the tenant `default`.
+#[utoipa::path(get, path = "/api/v1/tenants/{name}/quotas", operation_id = "getQuotas", tag = "access",
+    params(("name" = String, Path, description = "The tenant's name.")),
+    responses((status = 200, description = "The quotas, and what is used.", body = QuotaReport, headers(("ETag" = String, description = "Their revision.")))))]
+pub(crate) async fn get_quotas(
+    State(app): State<Arc<App>>,
+    Caller(principal): Caller,
+    Params(name): Params<String>,
+) -> Result<Response, Problem> {
+    let quotas = app.access.quotas(&principal, &name).await?;
+    let revision = quotas.revision;
+    let mut response = json(StatusCode::OK, &QuotaReport::from(quotas))?;
+    super::tag(&mut response, revision);
+    Ok(response)
+}
+
+/// Set quotas
+///
+/// All of a tenant's; what is left out is left to the server's defaults. For owners of the tenant `default`.
+#[utoipa::path(put, path = "/api/v1/tenants/{name}/quotas", operation_id = "setQuotas", tag = "access",
+    params(("name" = String, Path, description = "The tenant's name.")), request_body = Quotas,
+    responses((status = 200, description = "The quotas, and what is used.", body = QuotaReport)))]
+pub(crate) async fn set_quotas(
+    State(app): State<Arc<App>>,
+    Caller(principal): Caller,
+    Params(name): Params<String>,
+    headers: HeaderMap,
+    Json(body): Json<Quotas>,
+) -> Result<Response, Problem> {
+    let quotas = app.access.set_quotas(&principal, &name, body, if_match(&headers)?).await?;
+    let revision = quotas.revision;
+    let mut response = json(StatusCode::OK, &QuotaReport::from(quotas))?;
+    super::tag(&mut response, revision);
+    Ok(response)
 }
 
 /// Read the audit log

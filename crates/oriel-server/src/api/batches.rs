@@ -17,6 +17,7 @@ use utoipa::ToSchema;
 
 use super::items::{BatchItem, ItemBody, milliseconds, write_batch};
 use super::sse;
+use super::tasks::canary_key;
 use crate::app::App;
 use crate::extract::{Caller, JsonBytes, Params, Whole, json, json_bytes, parse_large};
 use crate::problem::Problem;
@@ -44,6 +45,9 @@ pub(crate) struct ExecuteBatch {
     /// Whether the first failure ends the batch; items after it fail with `execution.cancelled`.
     #[serde(default)]
     stop_on_first_error: bool,
+    /// As for one call: while a canary runs, all calls with one key get the same release.
+    #[schema(max_length = 256)]
+    canary_key: Option<String>,
 }
 
 const fn ten() -> Whole {
@@ -107,6 +111,7 @@ pub(crate) async fn execute_batch(
 ) -> Result<Response, Problem> {
     let begun = Instant::now();
     let body: ExecuteBatch = parse_large(body).await?;
+    canary_key(body.canary_key.as_deref())?;
     let items = body.items.into_iter().map(ItemBody::checked).collect::<Result<_, _>>()?;
     let request = BatchRequest {
         task: body.task_id,
@@ -115,6 +120,7 @@ pub(crate) async fn execute_batch(
         max_concurrency: u32::try_from(body.max_concurrency.0).unwrap_or(u32::MAX),
         stop_on_first_error: body.stop_on_first_error,
         traceparent: telemetry::traceparent(&headers),
+        canary_key: body.canary_key,
     };
     let run = app.tasks.batch(&principal, request).await?;
     let id = HeaderValue::from_str(&run.id.to_string()).expect("an id is visible ASCII");

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use oriel_extensions::{HealthState, Inspection, Status};
+use oriel_extensions::{Inspection, Status};
 use oriel_model::contribution::Contribution;
+use oriel_model::health::HealthState;
 use oriel_model::id::InstallationId;
 use oriel_model::installation::{InstallationState, Release};
 use oriel_model::limits::{Limits, LimitsRequest};
@@ -73,13 +74,14 @@ pub(crate) struct Extension {
     updated_at: Timestamp,
 }
 
-/// How an extension does.
+/// How an extension does on this node; more of it at `/api/v1/extensions/{name}/health`.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ExtensionHealth {
-    /// `idle`: it has not been called since the server started, or is not enabled.
-    #[schema(pattern = "^(healthy|unhealthy|idle)$", example = "healthy")]
-    state: &'static str,
-    /// One line for an administrator.
+    state: HealthState,
+    /// Why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// What its own health check said.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
 }
@@ -138,11 +140,8 @@ impl From<Status> for Extension {
             limits: status.limits,
             reuse: manifest.reuse,
             health: ExtensionHealth {
-                state: match status.health.state {
-                    HealthState::Healthy => "healthy",
-                    HealthState::Unhealthy => "unhealthy",
-                    HealthState::Idle => "idle",
-                },
+                state: status.health.state,
+                reason: status.health.reason,
                 detail: status.health.detail,
             },
             config_problems: status.config_problems,

@@ -82,9 +82,9 @@ fn shown(app: &App, caller: &Principal, status: StatusCode, installation: Instal
 
 /// A change to the extension in the path: by whom, and at the revision that `If-Match` names, if it does.
 pub(crate) struct Change {
-    caller: Arc<Principal>,
-    name: String,
-    revision: Option<u64>,
+    pub(super) caller: Arc<Principal>,
+    pub(super) name: String,
+    pub(super) revision: Option<u64>,
 }
 
 impl FromRequestParts<Arc<App>> for Change {
@@ -105,7 +105,7 @@ impl Change {
     }
 
     /// The installation that it led to.
-    fn shown(&self, app: &App, installation: Installation) -> Result<Response, Problem> {
+    pub(super) fn shown(&self, app: &App, installation: Installation) -> Result<Response, Problem> {
         shown(app, &self.caller, StatusCode::OK, installation)
     }
 }
@@ -136,7 +136,7 @@ pub(crate) async fn install_extension(
 
 /// List extensions
 ///
-/// The tenant's installations by name. Nobody is asked for health here: it is `idle` throughout.
+/// The tenant's installations by name. Nobody is asked for health here: it is what is known.
 #[utoipa::path(get, path = "/api/v1/extensions", operation_id = "listExtensions", tag = "extensions", params(PageQuery),
     responses((status = 200, description = "A page of installations.", body = Page<Extension>)))]
 pub(crate) async fn list_extensions(

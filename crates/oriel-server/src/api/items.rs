@@ -105,6 +105,10 @@ fn write(out: &mut Vec<u8>, result: &ItemResult, [output, error, code, duration]
             text(out, fault.code().as_str());
         }
     }
+    if !result.judgements.is_empty() {
+        out.extend_from_slice(b",\"judgements\":");
+        serde_json::to_writer(&mut *out, &result.judgements).expect("judgements can be written into memory");
+    }
     out.extend_from_slice(duration.as_bytes());
     milliseconds(out, result.duration);
     out.push(b'}');
@@ -162,12 +166,14 @@ mod tests {
             execution: None,
             result: Ok(output),
             duration: Duration::from_micros(1_020),
+            judgements: Vec::new(),
         };
         let bad = ItemResult {
             id: "2".to_owned(),
             execution: None,
             result: Err(Fault::Cancelled),
             duration: Duration::ZERO,
+            judgements: Vec::new(),
         };
         let mut out = Vec::new();
         write_batch(&mut out, &good);

@@ -14,6 +14,7 @@ use utoipa::IntoParams;
 
 use super::items::{ItemBody, write_stream};
 use super::sse;
+use super::tasks::canary_key;
 use crate::app::App;
 use crate::extract::{Caller, Query, check_media_type, parse};
 use crate::problem::Problem;
@@ -34,6 +35,9 @@ pub(crate) struct StreamQuery {
     /// Items executed at once, at most.
     #[param(minimum = 1, maximum = 1000, default = 10)]
     max_concurrency: Option<u32>,
+    /// As for one call: while a canary runs, all calls with one key get the same release.
+    #[param(max_length = 256)]
+    canary_key: Option<String>,
 }
 
 /// Execute a stream of items
@@ -58,6 +62,7 @@ pub(crate) async fn execute_stream(
         task: query.task_id,
         max_concurrency: query.max_concurrency.unwrap_or(10),
         traceparent: telemetry::traceparent(request.headers()),
+        canary_key: canary_key(query.canary_key.as_deref())?.map(str::to_owned),
     };
     let StreamRun { items, results } = app.tasks.stream(&principal, stream).await?;
     let longest = usize::try_from(app.config.limits.input.0)

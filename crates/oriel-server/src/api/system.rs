@@ -7,11 +7,13 @@ use axum::extract::State;
 use axum::response::Response;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
+use oriel_access::Access;
+use oriel_model::access::Scope;
 use serde::Serialize;
 
 use crate::app::App;
-use crate::extract::json;
-use crate::metrics::{Code, bytes_below};
+use crate::extract::{Caller, json};
+use crate::metrics::{Code, Metrics, bytes_below};
 use crate::problem::Problem;
 
 /// How the server is.
@@ -81,18 +83,31 @@ pub(crate) async fn get_health(State(app): State<Arc<App>>) -> Result<Response, 
 
 /// Metrics for Prometheus
 ///
-/// Needs a key only when the operator sets `public_metrics` to false.
+/// Needs a key only when the operator sets `public_metrics` to false. What extensions measure of themselves is shown to keys
+/// only: of all tenants to owners of the tenant `default`, of their own to keys with
+/// `extensions:read`.
 #[utoipa::path(get, path = "/metrics", operation_id = "getMetrics", tag = "system", responses(
     (status = 200, description = "Metrics in the text format of Prometheus.", body = String, content_type = "text/plain; version=0.0.4"),
 ))]
-pub(crate) async fn get_metrics(State(app): State<Arc<App>>) -> Response {
+pub(crate) async fn get_metrics(State(app): State<Arc<App>>, caller: Result<Caller, Problem>) -> Response {
     let directory = app.config.code_dir();
     let bytes = tokio::task::spawn_blocking(move || bytes_below(&directory)).await;
     let code = Code {
+        unsampled: app.tasks.unsampled(),
+        canaries: app.extensions.canary_counts(),
         lookups: app.extensions.code_lookups(),
         bytes: bytes.unwrap_or_default(),
     };
-    let text = app.metrics.render(app.is_ready(), app.extensions.instances(), code);
+    let mut text = app
+        .metrics
+        .render(app.is_ready(), app.extensions.instances(), code, &app.extensions.health_numbers());
+    if let Ok(Caller(principal)) = caller {
+        let mut guests = app.extensions.guest_metrics();
+        if !Access::manages_platform(&principal) {
+            guests.retain(|guest| principal.may(Scope::ExtensionsRead) && guest.tenant_id == principal.tenant);
+        }
+        Metrics::guests(&mut text, &guests);
+    }
     let mut response = Response::new(Body::from(text));
     response
         .headers_mut()

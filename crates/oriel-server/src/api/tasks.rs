@@ -12,6 +12,7 @@ use oriel_model::id::{ExecutionId, TaskId};
 use oriel_model::name::TaskName;
 use oriel_model::page::Page;
 use oriel_model::task::{ProgramRef, Task};
+use oriel_model::validation::Judgement;
 use oriel_tasks::{ExecuteRequest, Executed, NewTask, TaskChange, TaskError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -78,6 +79,9 @@ pub(crate) struct ExecuteTask {
     /// Less time than the extension's limit.
     #[schema(value_type = Option<u64>, minimum = 1, maximum = 3600000)]
     timeout_ms: Option<Whole>,
+    /// Who or what the call is about, such as a customer's id: while a canary runs, all calls with one key get the same release.
+    #[schema(max_length = 256)]
+    canary_key: Option<String>,
 }
 
 /// One call of a program.
@@ -111,6 +115,10 @@ pub(crate) struct Execution<'a> {
     /// When it started.
     executed_at: Timestamp,
     status: ExecutionStatus,
+    /// What inline validators made of the output.
+    #[serde(skip_serializing_if = "<[Judgement]>::is_empty")]
+    #[schema(value_type = Vec<Judgement>)]
+    judgements: &'a [Judgement],
     /// The version of the extension that answered.
     #[schema(value_type = String, example = "1.2.0")]
     version: &'a semver::Version,
@@ -232,6 +240,7 @@ pub(crate) async fn execute_task(
         input: body.input,
         timeout: timeout(body.timeout_ms)?,
         traceparent: traceparent.as_deref(),
+        canary_key: canary_key(body.canary_key.as_deref())?,
     };
     answer(&app, app.tasks.execute(&principal, &body.task_id, request).await)
 }
@@ -255,6 +264,7 @@ pub(crate) async fn call_program(
         input: body.input,
         timeout: timeout(body.timeout_ms)?,
         traceparent: traceparent.as_deref(),
+        canary_key: None,
     };
     answer(&app, app.tasks.call_program(&principal, &extension, &program, request).await)
 }
@@ -272,6 +282,7 @@ fn answer(app: &App, result: Result<Executed, TaskError>) -> Result<Response, Pr
                     latency_ms: Milliseconds(executed.latency),
                     executed_at: executed.started_at,
                     status: ExecutionStatus::Succeeded,
+                    judgements: &executed.judgements,
                     version: &executed.version,
                     resources: executed.resources,
                 },
@@ -286,7 +297,7 @@ fn answer(app: &App, result: Result<Executed, TaskError>) -> Result<Response, Pr
             if execution.is_some() {
                 app.metrics.failed(problem.code);
             }
-            problem.execution = execution;
+            problem.execution = execution.map(Box::new);
             Err(problem)
         }
     }
@@ -298,6 +309,14 @@ pub(super) fn timeout(ms: Option<Whole>) -> Result<Option<Duration>, Problem> {
         None => Ok(None),
         Some(Whole(ms)) if (1..=3_600_000).contains(&ms) => Ok(Some(Duration::from_millis(ms))),
         Some(_) => Err(Problem::invalid("`timeoutMs` must be from 1 to 3600000")),
+    }
+}
+
+/// What calls are kept together by.
+pub(super) fn canary_key(key: Option<&str>) -> Result<Option<&str>, Problem> {
+    match key {
+        Some(key) if key.len() > 256 => Err(Problem::invalid("`canaryKey` must have at most 256 bytes")),
+        key => Ok(key),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use toml::de::{DeTable, DeValue};
 
+use super::bindings::{self, FileBinding};
 use super::{Setting, hint};
 
 /// A value with its place in the file.
@@ -14,8 +15,9 @@ pub(super) struct Value {
     pub column: usize,
 }
 
-/// All values of the file, or all its problems as `LINE:COLUMN: message`.
-pub(super) fn read(text: &str, settings: &[Setting]) -> Result<Vec<Value>, Vec<String>> {
+/// All values and bindings of the file, or all its problems as `LINE:COLUMN: message`. The place of a binding is
+/// `LINE:COLUMN`.
+pub(super) fn read(text: &str, settings: &[Setting]) -> Result<(Vec<Value>, Vec<FileBinding>), Vec<String>> {
     let table = DeTable::parse(text).map_err(|error| {
         let (line, column) = place(text, error.span().map_or(0, |span| span.start));
         vec![format!("{line}:{column}: {}", error.message())]
@@ -24,11 +26,12 @@ pub(super) fn read(text: &str, settings: &[Setting]) -> Result<Vec<Value>, Vec<S
         text,
         settings,
         values: Vec::new(),
+        bindings: Vec::new(),
         problems: Vec::new(),
     };
     found.table("", table.get_ref());
     if found.problems.is_empty() {
-        Ok(found.values)
+        Ok((found.values, found.bindings))
     } else {
         Err(found.problems)
     }
@@ -38,6 +41,7 @@ struct Found<'a> {
     text: &'a str,
     settings: &'a [Setting],
     values: Vec<Value>,
+    bindings: Vec<FileBinding>,
     problems: Vec<String>,
 }
 
@@ -45,6 +49,10 @@ impl Found<'_> {
     fn table(&mut self, prefix: &str, table: &DeTable<'_>) {
         for (name, value) in table {
             let key = format!("{prefix}{}", name.get_ref());
+            if key == bindings::TABLE {
+                self.bindings(value);
+                continue;
+            }
             let (line, column) = place(self.text, name.span().start);
             if self.settings.iter().any(|setting| setting.key == key && key != super::CONFIG) {
                 let (line, column) = place(self.text, value.span().start);
@@ -64,6 +72,25 @@ impl Found<'_> {
             }
         }
     }
+
+    fn bindings(&mut self, table: &toml::Spanned<DeValue<'_>>) {
+        let text = self.text;
+        let told = |offset: usize| {
+            let (line, column) = place(text, offset);
+            format!("{line}:{column}")
+        };
+        match bindings::read(table) {
+            Ok(found) => self.bindings.extend(found.into_iter().map(|(offset, mut binding)| {
+                binding.declared.place = told(offset);
+                binding
+            })),
+            Err(problems) => {
+                let problems = problems.into_iter();
+                self.problems
+                    .extend(problems.map(|(offset, message)| format!("{}: {message}", told(offset))));
+            }
+        }
+    }
 }
 
 /// A value as the environment would carry it.
@@ -71,6 +98,7 @@ fn scalar(value: &DeValue<'_>) -> Option<String> {
     match value {
         DeValue::String(text) => Some(text.to_string()),
         DeValue::Integer(number) if number.radix() == 10 => Some(number.as_str().to_owned()),
+        DeValue::Float(number) => Some(number.as_str().to_owned()),
         DeValue::Boolean(flag) => Some(flag.to_string()),
         DeValue::Array(items) => {
             let texts: Option<Vec<String>> = items.iter().map(|item| item.get_ref().as_str().map(str::to_owned)).collect();

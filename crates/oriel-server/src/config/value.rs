@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use ipnet::IpNet;
+use oriel_access::RoleRule;
+use oriel_model::access::Role;
 use oriel_model::limits::{ByteSize, TimeSpan};
 
 /// Read from text, shown as text.
@@ -65,6 +67,75 @@ pub struct Origins(pub Vec<String>);
 /// Networks in CIDR form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Networks(pub Vec<IpNet>);
+
+/// Words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Words(pub Vec<String>);
+
+/// Which value of a claim means which role in which tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoleRules(pub Vec<RoleRule>);
+
+impl SettingValue for Words {
+    const VALUE_NAME: &'static str = "WORD,…";
+    fn read(text: &str) -> Result<Self, String> {
+        let words = text.split([',', ' ']).map(str::trim).filter(|word| !word.is_empty());
+        Ok(Self(words.map(str::to_owned).collect()))
+    }
+    fn show(&self) -> String {
+        self.0.join(",")
+    }
+}
+
+impl SettingValue for RoleRules {
+    const VALUE_NAME: &'static str = "VALUE=ROLE,…";
+    fn read(text: &str) -> Result<Self, String> {
+        let rule = |part: &str| {
+            let wrong = || format!("`{part}` is not a rule such as `engineers=developer` or `acme-staff=viewer@acme`");
+            // Values may hold `=`, as distinguished names do; roles and tenants do not.
+            let (value, role) = part.rsplit_once('=').ok_or_else(wrong)?;
+            let (role, tenant) = role.split_once('@').unwrap_or((role, "default"));
+            let role = match role {
+                "viewer" => Role::Viewer,
+                "developer" => Role::Developer,
+                "admin" => Role::Admin,
+                "owner" => Role::Owner,
+                _ => return Err(wrong()),
+            };
+            if value.is_empty() || tenant.is_empty() {
+                return Err(wrong());
+            }
+            Ok(RoleRule {
+                value: value.to_owned(),
+                role,
+                tenant: tenant.to_owned(),
+            })
+        };
+        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+        parts.map(rule).collect::<Result<_, _>>().map(Self)
+    }
+    fn show(&self) -> String {
+        let rules = self.0.iter().map(|rule| format!("{}={}@{}", rule.value, rule.role, rule.tenant));
+        rules.collect::<Vec<_>>().join(",")
+    }
+}
+
+/// A price, zero or more.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Price(pub f64);
+
+impl SettingValue for Price {
+    const VALUE_NAME: &'static str = "PRICE";
+    fn read(text: &str) -> Result<Self, String> {
+        match text.trim().parse::<f64>() {
+            Ok(price) if price.is_finite() && price >= 0.0 => Ok(Self(price)),
+            _ => Err(format!("`{text}` is not a price such as 0.00002")),
+        }
+    }
+    fn show(&self) -> String {
+        self.0.to_string()
+    }
+}
 
 macro_rules! words {
     ($type:ident, $name:literal, $($variant:ident = $word:literal),+) => {

@@ -9,18 +9,25 @@ use std::time::Instant;
 use async_trait::async_trait;
 use bytes::Bytes;
 use metrics::{Histogram, histogram};
-use oriel_model::access::{ApiKey, Tenant};
+use oriel_model::access::{ApiKey, PrincipalId, Tenant};
 use oriel_model::audit::AuditEntry;
-use oriel_model::id::{BatchId, KeyId, TaskId, TenantId};
+use oriel_model::binding::Binding;
+use oriel_model::hook::Hook;
+use oriel_model::id::{BatchId, BindingId, CanaryId, ExecutionId, KeyId, LeaseId, SessionId, TaskId, TenantId, UserId, WorkId};
 use oriel_model::installation::{Installation, Release};
 use oriel_model::log::LogLine;
+use oriel_model::member::{Member, MemberKind, Session};
 use oriel_model::page::{Page, PageRequest};
+use oriel_model::policy::Policy;
+use oriel_model::quota::Quotas as QuotaValues;
+use oriel_model::sample::{Sample, SampleSummary};
 use oriel_model::task::Task;
 use oriel_model::{Digest, Timestamp};
 use oriel_store::{
-    AuditLog, Batch, Batches, Begin, Blobs, Executions, Idempotency, Installations, Journal, KeyValue, Keys, KvEntry, KvPage, KvQuota,
-    KvScope, LogFilter, Logs, NewAudit, NewLogLine, Result, Segment, SegmentFilter, SegmentHead, StoredKey, StoredReply, Stores, Tasks,
-    Tenants,
+    AuditLog, Batch, Batches, Begin, BindingChange, BindingFilter, Bindings, Blobs, CanaryTallies, CanaryTally, Claim, Consumption,
+    Executions, Hooks, Idempotency, Installations, Journal, KeyValue, Keys, KvEntry, KvPage, KvQuota, KvScope, Leased, LogFilter, Logs,
+    Members, NewAudit, NewLogLine, NewWork, Policies, Quotas, Result, SampleFilter, Samples, Segment, SegmentFilter, SegmentHead, Sessions,
+    StoredKey, StoredReply, StoredSession, Stores, Tasks, Tenants, Usage, UsageDelta, Versioned, Work, WorkCount, WorkKind, WorkQueue,
 };
 
 use super::STORE_DURATION;
@@ -33,6 +40,10 @@ pub(super) fn timed(stores: Stores) -> Stores {
     Stores {
         tenants: Arc::new(Timed(stores.tenants)),
         keys: Arc::new(Timed(stores.keys)),
+        policies: Arc::new(Timed(stores.policies)),
+        members: Arc::new(Timed(stores.members)),
+        sessions: Arc::new(Timed(stores.sessions)),
+        quotas: Arc::new(Timed(stores.quotas)),
         audit: Arc::new(Timed(stores.audit)),
         installations: Arc::new(Timed(stores.installations)),
         blobs: Arc::new(Timed(stores.blobs)),
@@ -42,6 +53,12 @@ pub(super) fn timed(stores: Stores) -> Stores {
         batches: Arc::new(Timed(stores.batches)),
         logs: Arc::new(Timed(stores.logs)),
         idempotency: Arc::new(Timed(stores.idempotency)),
+        bindings: Arc::new(Timed(stores.bindings)),
+        hooks: Arc::new(Timed(stores.hooks)),
+        work: Arc::new(Timed(stores.work)),
+        usage: Arc::new(Timed(stores.usage)),
+        canaries: Arc::new(Timed(stores.canaries)),
+        samples: Arc::new(Timed(stores.samples)),
         journal: stores.journal.map(|journal| Arc::new(Timed(journal)) as Arc<dyn Journal>),
     }
 }
@@ -80,13 +97,53 @@ timed! {
     Keys as "keys" {
         fn create(key: StoredKey, audit: NewAudit) -> ();
         fn find(id: KeyId) -> Option<StoredKey>;
+        fn used(tenant: TenantId, id: KeyId, at: Timestamp) -> ();
         fn list(tenant: TenantId, page: PageRequest) -> Page<ApiKey>;
         fn revoke(tenant: TenantId, id: KeyId, at: Timestamp, keep_an_owner: bool, audit: NewAudit) -> Option<ApiKey>;
+    }
+    Policies as "policies" {
+        fn all(tenant: TenantId) -> Vec<Policy>;
+        fn get(tenant: TenantId, id: &str) -> Option<Policy>;
+        fn put(tenant: TenantId, policy: Policy, expected: Option<u64>, audit: NewAudit) -> ();
+        fn delete(tenant: TenantId, id: &str, expected: u64, audit: NewAudit) -> ();
+    }
+    Members as "members" {
+        fn insert(tenant: TenantId, member: Member, audit: NewAudit) -> ();
+        fn get(tenant: TenantId, id: PrincipalId) -> Option<Member>;
+        fn by_name(tenant: TenantId, kind: MemberKind, name: &str) -> Option<Member>;
+        fn by_subject(tenant: TenantId, issuer: &str, subject: &str) -> Option<Member>;
+        fn list(tenant: TenantId, page: PageRequest) -> Page<Member>;
+        fn update(tenant: TenantId, member: Member, expected: u64, owner_at: Option<Timestamp>, audit: NewAudit) -> ();
+        fn remove(tenant: TenantId, id: PrincipalId, at: Timestamp, audit: NewAudit) -> bool;
+    }
+    Sessions as "sessions" {
+        fn insert(session: StoredSession, audit: NewAudit) -> ();
+        fn find(id: SessionId) -> Option<StoredSession>;
+        fn list(tenant: TenantId, user: Option<UserId>, page: PageRequest) -> Page<Session>;
+        fn remove(tenant: TenantId, id: SessionId, audit: NewAudit) -> bool;
+        fn prune(now: Timestamp, limit: u32) -> u64;
+    }
+    Quotas as "quotas" {
+        fn get(tenant: TenantId) -> Option<(QuotaValues, u64)>;
+        fn put(tenant: TenantId, quotas: QuotaValues, expected: u64, audit: NewAudit) -> ();
+        fn usage(tenant: TenantId, now: Timestamp) -> Consumption;
     }
     AuditLog as "audit" {
         fn append(tenant: TenantId, entry: NewAudit) -> AuditEntry;
         fn list(tenant: TenantId, page: PageRequest) -> Page<AuditEntry>;
         fn scan(tenant: TenantId, sequence: u64, limit: u32) -> Vec<AuditEntry>;
+    }
+    CanaryTallies as "canaries" {
+        fn put(tenant: TenantId, tally: CanaryTally) -> ();
+        fn list(tenant: TenantId, extension: &str, canary: CanaryId) -> Vec<CanaryTally>;
+        fn forget(tenant: TenantId, extension: &str) -> ();
+    }
+    Samples as "samples" {
+        fn put(tenant: TenantId, samples: Vec<Sample>) -> ();
+        fn get(tenant: TenantId, execution: ExecutionId) -> Option<Sample>;
+        fn list(tenant: TenantId, filter: SampleFilter, page: PageRequest) -> Page<Sample>;
+        fn summary(tenant: TenantId, task: TaskId) -> Vec<SampleSummary>;
+        fn purge(before: Timestamp, limit: u32) -> u64;
     }
     Installations as "installations" {
         fn insert(installation: Installation, audit: NewAudit) -> ();
@@ -148,6 +205,43 @@ timed! {
         fn finish(tenant: TenantId, key: &str, mark: Timestamp, reply: StoredReply) -> ();
         fn abandon(tenant: TenantId, key: &str, mark: Timestamp) -> ();
         fn purge_expired(now: Timestamp, limit: u32) -> u64;
+    }
+    Bindings as "bindings" {
+        fn insert(tenant: TenantId, binding: Binding, audit: NewAudit) -> ();
+        fn get(tenant: TenantId, id: BindingId) -> Option<Binding>;
+        fn list(tenant: TenantId, filter: &BindingFilter, page: PageRequest) -> Page<Binding>;
+        fn all(tenant: TenantId) -> Versioned<Binding>;
+        fn declared_in_files() -> Vec<TenantId>;
+        fn version(tenant: TenantId) -> u64;
+        fn update(tenant: TenantId, binding: Binding, expected: u64, audit: NewAudit) -> ();
+        fn delete(tenant: TenantId, id: BindingId, expected: u64, audit: NewAudit) -> ();
+        fn apply(tenant: TenantId, changes: Vec<BindingChange>, expected: u64, audit: NewAudit) -> ();
+    }
+    Hooks as "hooks" {
+        fn put(tenant: TenantId, hook: Hook, expected: Option<u64>, audit: NewAudit) -> ();
+        fn get(tenant: TenantId, name: &str) -> Option<Hook>;
+        fn list(tenant: TenantId, page: PageRequest) -> Page<Hook>;
+        fn all(tenant: TenantId) -> Versioned<Hook>;
+        fn version(tenant: TenantId) -> u64;
+        fn delete(tenant: TenantId, name: &str, expected: u64, audit: NewAudit) -> ();
+    }
+    WorkQueue as "work" {
+        fn enqueue(units: Vec<NewWork>) -> u64;
+        fn claim(claim: Claim<'_>) -> Vec<Leased>;
+        fn extend(tenant: TenantId, id: WorkId, lease: LeaseId, until: Timestamp) -> ();
+        fn complete(tenant: TenantId, ids: &[WorkId], lease: LeaseId) -> ();
+        fn retry(tenant: TenantId, id: WorkId, lease: LeaseId, due_at: Timestamp, error: &str, now: Timestamp) -> bool;
+        fn bury(tenant: TenantId, id: WorkId, lease: LeaseId, error: &str, now: Timestamp) -> ();
+        fn get(tenant: TenantId, id: WorkId) -> Option<Work>;
+        fn counts(tenant: Option<TenantId>, now: Timestamp) -> Vec<WorkCount>;
+        fn dead(tenant: TenantId, kind: Option<&WorkKind>, page: PageRequest) -> Page<Work>;
+        fn requeue(tenant: TenantId, ids: &[WorkId], due_at: Timestamp, audit: NewAudit) -> u64;
+        fn purge(before: Timestamp, limit: u32) -> u64;
+    }
+    Usage as "usage" {
+        fn add(deltas: Vec<UsageDelta>) -> ();
+        fn query(tenant: TenantId, from: Timestamp, to: Timestamp) -> Vec<UsageDelta>;
+        fn purge(before: Timestamp, limit: u32) -> u64;
     }
 }
 

@@ -1,5 +1,6 @@
 //! Connections: accepted, tuned, served, and closed in order at the end.
 
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,10 +35,10 @@ pub(super) async fn serve(listener: TcpListener, edge: Arc<Edge>, stop: Cancella
             () = stop.cancelled() => break,
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 let (edge, stop) = (edge.clone(), stop.clone());
                 connections.spawn(async move {
-                    connection(stream, edge, stop).await;
+                    connection(stream, peer.ip(), edge, stop).await;
                     drop(permit);
                 });
             }
@@ -53,12 +54,12 @@ pub(super) async fn serve(listener: TcpListener, edge: Arc<Edge>, stop: Cancella
     connections.wait().await;
 }
 
-async fn connection(stream: TcpStream, edge: Arc<Edge>, stop: CancellationToken) {
+async fn connection(stream: TcpStream, peer: IpAddr, edge: Arc<Edge>, stop: CancellationToken) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "no TCP_NODELAY");
     }
     let patience = edge.config().header_timeout.0;
-    let service = service_fn(move |request| edge.clone().handle(request));
+    let service = service_fn(move |request| edge.clone().handle(request, peer));
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(patience)

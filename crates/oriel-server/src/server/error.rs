@@ -62,6 +62,14 @@ pub enum ServerError {
         /// Why.
         reason: String,
     },
+    /// A binding of the configuration file names something wrong.
+    #[error("{place}: `bindings`: {reason}")]
+    Bindings {
+        /// Where it stands.
+        place: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// Signals cannot be waited for.
     #[error("cannot wait for signals")]
     Signals {
@@ -86,9 +94,12 @@ impl Coded for ServerError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::Listen { .. } => ErrorCode::ServerListen,
-            Self::Locked { .. } | Self::MasterKey { .. } | Self::Telemetry { .. } | Self::Watch { .. } | Self::Certificates { .. } => {
-                ErrorCode::ServerConfig
-            }
+            Self::Locked { .. }
+            | Self::MasterKey { .. }
+            | Self::Telemetry { .. }
+            | Self::Watch { .. }
+            | Self::Certificates { .. }
+            | Self::Bindings { .. } => ErrorCode::ServerConfig,
             Self::DataDir { source, .. } => match source.kind() {
                 std::io::ErrorKind::StorageFull => ErrorCode::StoreFull,
                 std::io::ErrorKind::ReadOnlyFilesystem | std::io::ErrorKind::PermissionDenied => ErrorCode::StoreReadOnly,

@@ -40,8 +40,10 @@ async fn sweep(app: &App) -> Result<u64, oriel_store::StoreError> {
     let mut total = 0;
     loop {
         let mut deleted = stores.logs.prune(now.minus(config.retention_logs.0), STRIDE).await?;
+        deleted += stores.usage.purge(now.minus(config.retention_usage.0), STRIDE).await?;
         deleted += stores.key_value.purge_expired(now, STRIDE).await?;
         deleted += stores.idempotency.purge_expired(now, STRIDE).await?;
+        deleted += stores.sessions.prune(now, STRIDE).await?;
         total += deleted;
         if deleted == 0 || app.ending.is_cancelled() {
             return Ok(total);

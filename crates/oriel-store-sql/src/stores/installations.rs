@@ -6,13 +6,13 @@ use oriel_model::page::{Page, PageRequest};
 use oriel_store::{Installations, NewAudit, Result, StoreError, cursor};
 
 use super::audit::Audited;
-use super::{Store, key_value};
+use super::{Store, bindings, key_value};
 use crate::db::{Param, params};
 use crate::error::{corrupt, named};
 
 const CONFLICT: StoreError = StoreError::Conflict { what: "installation" };
 
-/// The columns `tenant, name, revision, package, previous_package, pending_package, body`, in this order.
+/// The columns `tenant, name, revision, package, previous_package, pending_package, body, canary_package`, in this order.
 fn columns(installation: &Installation) -> Result<Vec<Param>> {
     let digest = |release: &Release| release.package.to_string();
     Ok(params![
@@ -23,6 +23,7 @@ fn columns(installation: &Installation) -> Result<Vec<Param>> {
         installation.previous.as_ref().map(|previous| digest(&previous.release)),
         installation.pending.as_ref().map(digest),
         serde_json::to_string(installation).map_err(corrupt)?,
+        installation.canary.as_ref().map(|canary| digest(&canary.release)),
     ])
 }
 
@@ -30,8 +31,8 @@ fn columns(installation: &Installation) -> Result<Vec<Param>> {
 impl Installations for Store {
     async fn insert(&self, installation: Installation, audit: NewAudit) -> Result<()> {
         let mut audited = Audited::begin(&self.db, installation.tenant).await?;
-        let insert = "INSERT INTO installations (tenant, name, revision, package, previous_package, pending_package, body)
-            VALUES ($1, $2, $3, $4, $5, $6, $7)";
+        let insert = "INSERT INTO installations (tenant, name, revision, package, previous_package, pending_package, body, canary_package)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
         audited
             .transaction
             .execute(insert, columns(&installation)?)
@@ -58,8 +59,8 @@ impl Installations for Store {
     async fn update(&self, installation: Installation, expected: u64, audit: NewAudit) -> Result<()> {
         let mut audited = Audited::begin(&self.db, installation.tenant).await?;
         let update = "UPDATE installations
-            SET revision = $3, package = $4, previous_package = $5, pending_package = $6, body = $7
-            WHERE tenant = $1 AND name = $2 AND revision = $8";
+            SET revision = $3, package = $4, previous_package = $5, pending_package = $6, body = $7, canary_package = $8
+            WHERE tenant = $1 AND name = $2 AND revision = $9";
         let mut params = columns(&installation)?;
         params.push(expected.into());
         if audited.transaction.execute(update, params).await? == 0 {
@@ -77,6 +78,9 @@ impl Installations for Store {
         }
         let logs = "DELETE FROM log_lines WHERE tenant = $1 AND extension = $2";
         audited.transaction.execute(logs, params![tenant.to_string(), name]).await?;
+        bindings::forget(&mut audited.transaction, tenant, name).await?;
+        let tallies = "DELETE FROM canary_tallies WHERE tenant = $1 AND extension = $2";
+        audited.transaction.execute(tallies, params![tenant.to_string(), name]).await?;
         key_value::forget(&mut audited.transaction, tenant, name).await?;
         audited.commit(audit).await.map(drop)
     }
@@ -99,7 +103,8 @@ impl Installations for Store {
     async fn uses_package(&self, package: Digest) -> Result<bool> {
         let uses = "SELECT 1 FROM installations WHERE package = $1
             UNION ALL SELECT 1 FROM installations WHERE previous_package = $1
-            UNION ALL SELECT 1 FROM installations WHERE pending_package = $1 LIMIT 1";
+            UNION ALL SELECT 1 FROM installations WHERE pending_package = $1
+            UNION ALL SELECT 1 FROM installations WHERE canary_package = $1 LIMIT 1";
         Ok(self.db.row(uses, params![package]).await?.is_some())
     }
 }

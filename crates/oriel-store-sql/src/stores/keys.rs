@@ -7,6 +7,7 @@ use oriel_store::{Keys, NewAudit, Result, StoreError, StoredKey, cursor};
 
 use super::Store;
 use super::audit::Audited;
+use super::members::has_owner;
 use crate::db::params;
 use crate::error::{corrupt, named};
 
@@ -59,6 +60,21 @@ impl Keys for Store {
         Ok(cursor::page("keys", &page, items, |key| key.id.to_string()))
     }
 
+    async fn used(&self, tenant: TenantId, id: KeyId, at: Timestamp) -> Result<()> {
+        // Behind the same lock as a revocation, whose row it must not bring back as it was.
+        let audited = Audited::begin(&self.db, tenant).await?;
+        let mut transaction = audited.transaction;
+        let find = "SELECT body FROM api_keys WHERE tenant = $1 AND id = $2";
+        let row = transaction.row(find, params![tenant.to_string(), id.to_string()]).await?;
+        let Some(row) = row else { return Ok(()) };
+        let mut key: ApiKey = row.json(0)?;
+        key.last_used_at = key.last_used_at.max(Some(at));
+        let note = "UPDATE api_keys SET body = $3 WHERE tenant = $1 AND id = $2";
+        let body = serde_json::to_string(&key).map_err(corrupt)?;
+        transaction.execute(note, params![tenant.to_string(), id.to_string(), body]).await?;
+        transaction.commit().await
+    }
+
     async fn revoke(&self, tenant: TenantId, id: KeyId, at: Timestamp, keep_an_owner: bool, audit: NewAudit) -> Result<Option<ApiKey>> {
         // Revocations of one tenant take turns here, so two of them cannot both find another owner left.
         let mut audited = Audited::begin(&self.db, tenant).await?;
@@ -76,7 +92,8 @@ impl Keys for Store {
                 .rows(others, params![tenant.to_string(), id.to_string()])
                 .await?;
             let others = rows.iter().map(|row| row.json(0)).collect::<Result<Vec<ApiKey>>>()?;
-            if !others.iter().any(|other| other.is_full_owner(at)) {
+            let another = others.iter().any(|other| other.is_full_owner(at));
+            if !another && !has_owner(&mut audited.transaction, tenant, "").await? {
                 return Err(StoreError::Conflict { what: "key" });
             }
         }

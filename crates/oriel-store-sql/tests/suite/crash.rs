@@ -120,7 +120,7 @@ async fn a_full_disk_leaves_no_half_state() {
     let directory = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", directory.path().join("oriel.db").display());
     let mut small = options(Synchronous::Normal);
-    small.max_size = Some(400_000);
+    small.max_size = Some(1_000_000);
     let sql = open(&url, small).await.unwrap();
     let stores = sql.stores(memory::stores().blobs);
     let tenant = fixtures::tenant_id();

@@ -10,6 +10,8 @@ use oriel_model::page::{Page, PageRequest};
 use parking_lot::Mutex;
 
 use super::audit::MemoryAudit;
+use super::bindings::MemoryBindings;
+use super::canaries::MemoryCanaries;
 use super::key_value::MemoryKeyValue;
 use super::logs::MemoryLogs;
 use crate::{Installations, KvScope, NewAudit, Result, StoreError, cursor};
@@ -28,16 +30,32 @@ pub(super) struct MemoryInstallations {
     audit: Arc<MemoryAudit>,
     key_value: Arc<MemoryKeyValue>,
     logs: Arc<MemoryLogs>,
+    bindings: Arc<MemoryBindings>,
+    canaries: Arc<MemoryCanaries>,
 }
 
 impl MemoryInstallations {
-    pub(super) fn new(audit: Arc<MemoryAudit>, key_value: Arc<MemoryKeyValue>, logs: Arc<MemoryLogs>) -> Self {
+    pub(super) fn new(
+        audit: Arc<MemoryAudit>,
+        key_value: Arc<MemoryKeyValue>,
+        logs: Arc<MemoryLogs>,
+        bindings: Arc<MemoryBindings>,
+        canaries: Arc<MemoryCanaries>,
+    ) -> Self {
         Self {
             state: Mutex::default(),
             audit,
             key_value,
             logs,
+            bindings,
+            canaries,
         }
+    }
+
+    /// How many a tenant has.
+    pub(super) fn count(&self, tenant: TenantId) -> u64 {
+        let state = self.state.lock();
+        state.installations.keys().filter(|(of, _)| *of == tenant).count() as u64
     }
 }
 
@@ -94,6 +112,8 @@ impl Installations for MemoryInstallations {
         let gone = state.installations.remove(&place).ok_or(CONFLICT)?;
         self.audit.add(tenant, audit);
         self.logs.forget(tenant, &gone.name);
+        self.bindings.forget(tenant, &gone.name);
+        self.canaries.forget_all(tenant, gone.name.as_str());
         self.key_value.forget(&KvScope {
             tenant,
             extension: gone.name,
@@ -119,6 +139,7 @@ impl Installations for MemoryInstallations {
         let state = self.state.lock();
         Ok(state.installations.values().any(|installation| {
             installation.release.package == package
+                || installation.canary.as_ref().is_some_and(|canary| canary.release.package == package)
                 || installation.pending.as_ref().is_some_and(|pending| pending.package == package)
                 || installation
                     .previous

@@ -3,6 +3,7 @@ use std::ops::Bound;
 
 use async_trait::async_trait;
 use oriel_model::Timestamp;
+use oriel_model::id::TenantId;
 use parking_lot::Mutex;
 
 use crate::key_value::{parse_integer, sum};
@@ -27,6 +28,16 @@ pub(super) struct MemoryKeyValue {
 }
 
 impl MemoryKeyValue {
+    /// How many bytes a tenant holds, keys included.
+    pub(super) fn bytes(&self, tenant: TenantId) -> u64 {
+        let scopes = self.scopes.lock();
+        let own = scopes
+            .iter()
+            .filter(|(scope, _)| scope.tenant == tenant)
+            .flat_map(|(_, entries)| entries);
+        own.map(|(key, stored)| (key.len() + stored.entry.value.len()) as u64).sum()
+    }
+
     /// Drops all that a scope holds.
     pub(super) fn forget(&self, scope: &KvScope) {
         self.scopes.lock().remove(scope);

@@ -4,24 +4,48 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use oriel_model::Timestamp;
 use oriel_model::access::ApiKey;
-use oriel_model::id::{KeyId, TenantId};
+use oriel_model::id::{KeyId, ServiceAccountId, TenantId};
 use oriel_model::page::{Page, PageRequest};
 use parking_lot::Mutex;
 
 use super::audit::MemoryAudit;
+use super::members::People;
 use crate::{Keys, NewAudit, Result, StoreError, StoredKey, cursor};
 
 pub(super) struct MemoryKeys {
     by_id: Mutex<BTreeMap<KeyId, StoredKey>>,
+    people: Arc<Mutex<People>>,
     audit: Arc<MemoryAudit>,
 }
 
 impl MemoryKeys {
-    pub(super) fn new(audit: Arc<MemoryAudit>) -> Self {
+    pub(super) fn new(people: Arc<Mutex<People>>, audit: Arc<MemoryAudit>) -> Self {
         Self {
             by_id: Mutex::default(),
+            people,
             audit,
         }
+    }
+
+    /// Whether a key has all of the tenant at `at`.
+    pub(super) fn has_owner(&self, tenant: TenantId, at: Timestamp) -> bool {
+        let keys = self.by_id.lock();
+        keys.values().any(|key| key.tenant == tenant && key.key.is_full_owner(at))
+    }
+
+    /// Revokes what belongs to a service account.
+    pub(super) fn revoke_all_of(&self, tenant: TenantId, account: ServiceAccountId, at: Timestamp) {
+        for stored in self.by_id.lock().values_mut() {
+            if stored.tenant == tenant && stored.key.service_account == Some(account) {
+                stored.key.revoked_at.get_or_insert(at);
+            }
+        }
+    }
+
+    /// How many keys of the tenant are neither revoked nor expired.
+    pub(super) fn live(&self, tenant: TenantId, now: Timestamp) -> u64 {
+        let keys = self.by_id.lock();
+        keys.values().filter(|key| key.tenant == tenant && key.key.is_live(now)).count() as u64
     }
 }
 
@@ -57,7 +81,15 @@ impl Keys for MemoryKeys {
         Ok(cursor::page("keys", &page, items, |key: &ApiKey| key.id.to_string()))
     }
 
+    async fn used(&self, tenant: TenantId, id: KeyId, at: Timestamp) -> Result<()> {
+        if let Some(stored) = self.by_id.lock().get_mut(&id).filter(|stored| stored.tenant == tenant) {
+            stored.key.last_used_at = stored.key.last_used_at.max(Some(at));
+        }
+        Ok(())
+    }
+
     async fn revoke(&self, tenant: TenantId, id: KeyId, at: Timestamp, keep_an_owner: bool, audit: NewAudit) -> Result<Option<ApiKey>> {
+        let people = self.people.lock();
         let mut keys = self.by_id.lock();
         let Some(key) = keys.get(&id).filter(|key| key.tenant == tenant) else {
             return Ok(None);
@@ -69,7 +101,7 @@ impl Keys for MemoryKeys {
             let another = keys
                 .values()
                 .any(|other| other.tenant == tenant && other.key.id != id && other.key.is_full_owner(at));
-            if !another {
+            if !another && !people.has_owner(tenant, None) {
                 return Err(StoreError::Conflict { what: "key" });
             }
         }

@@ -25,6 +25,11 @@ impl MemoryTasks {
             audit,
         }
     }
+
+    /// How many a tenant has.
+    pub(super) fn count(&self, tenant: TenantId) -> u64 {
+        self.by_id.lock().keys().filter(|(of, _)| *of == tenant).count() as u64
+    }
 }
 
 #[async_trait]

@@ -22,17 +22,18 @@ pub(crate) fn item(id: u32, input: &Value) -> Item {
     }
 }
 
-fn request(task: &str, items: Vec<Item>) -> BatchRequest {
+pub(crate) fn request(task: &str, items: Vec<Item>) -> BatchRequest {
     BatchRequest {
         task: task.to_owned(),
         items,
         max_concurrency: 10,
         stop_on_first_error: false,
         traceparent: None,
+        canary_key: None,
     }
 }
 
-async fn all(run: &mut BatchRun) -> Vec<ItemResult> {
+pub(crate) async fn all(run: &mut BatchRun) -> Vec<ItemResult> {
     let mut results = Vec::new();
     while let Some(more) = run.next().await {
         results.extend(more);

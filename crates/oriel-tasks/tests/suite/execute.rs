@@ -22,6 +22,7 @@ pub(crate) fn input(value: &Value) -> ExecuteRequest<'static> {
         input: RawValue::from_string(value.to_string()).unwrap(),
         timeout: None,
         traceparent: None,
+        canary_key: None,
     }
 }
 

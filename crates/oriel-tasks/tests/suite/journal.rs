@@ -8,11 +8,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use oriel_model::id::TenantId;
 use oriel_model::page::PageRequest;
-use oriel_model::time::SystemClock;
+
 use oriel_model::{Coded, ErrorCode, Timestamp};
 use oriel_store::{Executions, Journal, Segment, SegmentFilter, SegmentHead, StoreError, Stores};
 use oriel_store_fs::FsJournal;
-use oriel_tasks::{ExecutionFilter, TaskError, Tasks, TasksOptions};
+use oriel_tasks::{ExecutionFilter, TaskError, TasksOptions};
 use serde_json::{Value, json};
 
 use crate::execute::input;
@@ -96,8 +96,7 @@ impl Node {
     fn again(mut self) -> Self {
         let mut stores = self.desk.world.stores.clone();
         stores.journal = Some(open(self.directory.path(), false));
-        let extensions = self.desk.world.extensions.clone();
-        self.desk.tasks = Tasks::new(TasksOptions::default(), stores, extensions, Arc::new(SystemClock));
+        self.desk.tasks = super::manage::service(TasksOptions::default(), &stores, &self.desk.world);
         self
     }
 

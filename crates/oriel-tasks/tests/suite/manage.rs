@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use oriel_hooks::{Hooks, HooksOptions};
 use oriel_model::access::Role;
 use oriel_model::page::PageRequest;
 use oriel_model::task::{ProgramRef, Task};
@@ -24,14 +25,18 @@ impl Desk {
     }
 
     pub(crate) async fn with(options: TasksOptions, change: impl FnOnce(Stores) -> Stores) -> Self {
-        let world = World::with(Default::default(), change).await;
+        let extensions = oriel_extensions::ExtensionsOptions {
+            platform_hooks: oriel_hooks::platform_hooks(),
+            ..Default::default()
+        };
+        let world = World::with(extensions, change).await;
         world.install(echo("1.0.0")).await;
         let programs = ["echo", "garbage", "fail", "trap", "loop", "sleep", "remember", "huge"];
         let mut hostile = manifest("hostile", "1.0.0", &programs);
         hostile["lifecycle"] = json!(true);
         hostile["permissions"] = json!({ "keyValue": true, "network": ["api.example.com"] });
         world.install(package("hostile", hostile)).await;
-        let tasks = Tasks::new(options, world.stores.clone(), world.extensions.clone(), Arc::new(SystemClock));
+        let tasks = service(options, &world.stores, &world);
         Self { world, tasks }
     }
 
@@ -44,6 +49,13 @@ impl Desk {
         };
         self.tasks.create(&self.world.owner, new).await.unwrap()
     }
+}
+
+/// The service on these stores.
+pub(crate) fn service(options: TasksOptions, stores: &Stores, world: &World) -> Tasks {
+    let (extensions, clock) = (world.extensions.clone(), Arc::new(SystemClock));
+    let hooks = Hooks::new(HooksOptions::default(), stores.clone(), extensions.clone(), clock.clone());
+    Tasks::new(options, stores.clone(), extensions, hooks, clock)
 }
 
 pub(crate) fn new(name: &str, extension: &str, program: &str) -> NewTask {

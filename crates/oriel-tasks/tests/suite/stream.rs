@@ -15,6 +15,7 @@ fn request(task: &str) -> StreamRequest {
         task: task.to_owned(),
         max_concurrency: 4,
         traceparent: None,
+        canary_key: None,
     }
 }
 

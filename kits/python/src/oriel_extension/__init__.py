@@ -8,29 +8,53 @@
         return {"late": flight["delay"] > 15}
 
 Parameters may be annotated with dataclasses; input that does not fit is answered as `invalid-input`. Start with
-`program`, then `lifecycle`, `log`, `config`, `kv`, `http`, `context` and `errors`.
+`program`; other kinds of contribution are made with `validator`, `sampler`, `on_event`, `hook` and `job`, and what they are given
+and answer is in `shapes`. Then `lifecycle`, `log`, `config`, `kv`, `http`, `context`, `call`, `secrets`, `metrics`
+and `errors`.
 """
 
-from . import config, context, errors, http, kv, lifecycle, log
+from . import call, config, context, errors, http, kv, lifecycle, log, metrics, secrets, shapes
+from ._contribute import hook, job, on_event, sampler, validator
 from ._program import program
-from .context import CallContext
+from .context import CallContext, Caller
 from .errors import DeadlineExceeded, Denied, Internal, InvalidInput, LimitExceeded, OrielError, Unavailable
+from .shapes import Choice, Event, Execution, Failure, History, HookCall, JobRun, Subject, Trigger, Verdict
 
 __all__ = [
     "CallContext",
+    "Caller",
+    "Choice",
     "DeadlineExceeded",
     "Denied",
+    "Event",
+    "Execution",
+    "Failure",
+    "History",
+    "HookCall",
     "Internal",
     "InvalidInput",
+    "JobRun",
     "LimitExceeded",
     "OrielError",
+    "Subject",
+    "Trigger",
     "Unavailable",
+    "Verdict",
+    "call",
     "config",
     "context",
     "errors",
+    "hook",
     "http",
+    "job",
     "kv",
     "lifecycle",
     "log",
+    "metrics",
+    "on_event",
     "program",
+    "sampler",
+    "secrets",
+    "shapes",
+    "validator",
 ]

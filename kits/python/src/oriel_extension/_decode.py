@@ -12,7 +12,7 @@ class Misfit(ValueError):
 
 
 def decode(wanted: Any, value: Any, path: str = "") -> Any:
-    """`value` as `wanted`: dataclasses, lists, dicts, unions, literals, enums and the plain JSON types."""
+    """`value` as `wanted`: dataclasses, typed dicts, lists, dicts, unions, literals, enums and the plain JSON types."""
     if wanted is Any or wanted is object or wanted is None and value is None or isinstance(wanted, typing.TypeVar):
         return value
     if wanted is type(None):
@@ -27,6 +27,8 @@ def decode(wanted: Any, value: Any, path: str = "") -> Any:
             except ValueError:
                 choices = ", ".join(repr(member.value) for member in wanted)
                 raise _misfit(f"one of {choices}", value, path) from None
+        if typing.is_typeddict(wanted):
+            return _typed_dict(wanted, value, path)
         return _plain(wanted, value, path)
     arguments = get_args(wanted)
     if origin in (Union, types.UnionType):
@@ -81,6 +83,16 @@ def _dataclass(wanted: Any, value: Any, path: str) -> Any:
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise Misfit(f"at `{path}`: missing field `{field.name}`" if path else f"missing field `{field.name}`")
     return wanted(**fields)
+
+
+def _typed_dict(wanted: Any, value: Any, path: str) -> Any:
+    """Keys that the type does not name stay as they are."""
+    _exactly(isinstance(value, dict), "an object", value, path)
+    for key in sorted(wanted.__required_keys__):
+        if key not in value:
+            raise Misfit(f"at `{path}`: missing field `{key}`" if path else f"missing field `{key}`")
+    hints = get_type_hints(wanted)
+    return {key: decode(hints[key], item, _below(path, key)) if key in hints else item for key, item in value.items()}
 
 
 def _below(path: str, key: str) -> str:

@@ -34,6 +34,21 @@ def current() -> CallContext:
     )
 
 
+@dataclass(frozen=True)
+class Caller:
+    """The extension that made a call, as the host knows it."""
+
+    extension: str
+    version: str
+    principal: str | None
+
+
+def caller() -> Caller | None:
+    """Who made the call in progress, when another extension did."""
+    found = host("context").caller()
+    return None if found is None else Caller(found.extension, found.version, found.principal)
+
+
 def remaining_ms() -> int:
     """Milliseconds left until the deadline; 0 when it has passed."""
     left: int = host("context").remaining_ms()

@@ -61,7 +61,7 @@ impl Body for ResponseBody {
             },
             Poll::Ready(Some(Ok(frame))) => {
                 let length = frame.data_ref().map_or(0, |data| data.len() as u64);
-                self.meter.count_bytes(length);
+                self.meter.count_outbound(length);
                 let Some(left) = self.left.checked_sub(length) else {
                     return Poll::Ready(Some(Err(Error::HttpResponseBodySize(Some(self.limit)))));
                 };

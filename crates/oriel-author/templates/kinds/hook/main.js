@@ -1,0 +1,5 @@
+import { extension } from "@oriel/extension";
+
+const fillIn = ({ payload }, { config: { defaults = {} } }) => ({ ...defaults, ...payload });
+
+export default extension({ hooks: { "fill-in": fillIn } });
