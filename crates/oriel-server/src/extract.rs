@@ -93,6 +93,12 @@ pub(crate) fn check_depth(json: &[u8]) -> Result<(), Problem> {
     Ok(())
 }
 
+/// A struct of named fields: serde would take them in their order from an array as well, which no schema says.
+pub(crate) fn object<'de, D: serde::Deserializer<'de>, T: serde::de::DeserializeOwned>(deserializer: D) -> Result<T, D::Error> {
+    let fields = <serde_json::Map<String, serde_json::Value> as serde::Deserialize>::deserialize(deserializer)?;
+    T::deserialize(serde_json::Value::Object(fields)).map_err(serde::de::Error::custom)
+}
+
 /// Reads a JSON document into `T`. Syntax errors are `request.json`; documents of the wrong form `request.invalid`.
 pub(crate) fn parse<'a, T: serde::Deserialize<'a>>(json: &'a [u8]) -> Result<T, Problem> {
     check_depth(json)?;

@@ -71,7 +71,7 @@ pub(crate) async fn export_audit(State(app): State<Arc<App>>, Caller(principal):
         }
         Some((Ok(Bytes::from(text)), Some((app, principal, None, chain, Vec::new()))))
     });
-    let mut response = Response::new(Body::from_stream(lines));
+    let mut response = Response::new(Body::from_stream(futures::StreamExt::fuse(lines)));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
     Ok(response)

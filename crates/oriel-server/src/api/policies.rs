@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::extract::{Caller, Json, Params, if_match, json, tagged};
+use crate::extract::{Caller, Json, Params, if_match, json, object, tagged};
 use crate::problem::Problem;
 
 /// A policy to be written.
@@ -65,7 +65,7 @@ pub(crate) struct CheckAccess {
     /// What it would be done to; the tenant itself, when nothing is said.
     resource: Option<CheckResource>,
     /// Under which circumstances.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
     context: CheckContext,
 }
 
@@ -99,7 +99,6 @@ pub(crate) struct CheckResource {
     #[schema(max_length = 40, example = "Task")]
     kind: String,
     /// Its name, or its id where it has no name.
-    #[schema(max_length = 200)]
     id: String,
 }
 

@@ -14,7 +14,7 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::app::App;
-use crate::extract::{Caller, Json, JsonBytes, Params, Query, json, parse_large};
+use crate::extract::{Caller, Json, JsonBytes, Params, Query, json, object, parse_large};
 use crate::problem::Problem;
 
 /// One recorded execution to judge.
@@ -32,7 +32,7 @@ pub(crate) struct ValidateExecution {
     #[schema(value_type = Option<Value>)]
     expected_output: Option<Value>,
     /// How both are compared; exactly, unless said.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
     comparison: ComparisonRules,
 }
 
@@ -48,7 +48,7 @@ pub(crate) struct ValidateOutputs {
     #[schema(min_items = 1, max_items = 10000)]
     items: Vec<OutputBody>,
     /// How outputs and expectations are compared; exactly, unless said.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
     comparison: ComparisonRules,
 }
 

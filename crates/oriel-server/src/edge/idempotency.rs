@@ -71,7 +71,9 @@ impl Edge {
                 "`Idempotency-Key` cannot be used with a reply in NDJSON: it is sent while the work goes on and is not kept",
             ));
         }
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
+        // A reply is kept as it is written, and who asks for it again may not take it compressed.
+        parts.headers.remove(header::ACCEPT_ENCODING);
         let limit = operation.max_body(&self.app.config);
         let body = collect(body, limit, self.app.config.body_timeout.0).await?;
         let address = parts.uri.path_and_query().map_or("", http::uri::PathAndQuery::as_str);
