@@ -216,9 +216,7 @@ impl Access {
                 AccessError::TooMany { name, most } => ("concurrency", serde_json::json!({ "limit": most, "of": name })),
                 _ => return entered,
             };
-            self.shared
-                .refusals
-                .write(&caller.principal, "access.limited", what, details, now);
+            self.shared.refusals.write(&caller.principal, "access.limited", what, details, now);
         }
         entered
     }
