@@ -30,6 +30,8 @@ use crate::Tasks;
 const WAITING: usize = 4_096;
 /// Bytes of their inputs and outputs, at most.
 const WAITING_BYTES: usize = 64 << 20;
+/// Samplers that a node remembers, at most; one more and all of them start anew.
+const HISTORIES: usize = 100_000;
 /// Picked executions written to the queue at once.
 const STRIDE: usize = 64;
 /// How often a picked execution is tried to be judged. Only a store that does not answer fails an attempt: a validator that
@@ -176,6 +178,10 @@ impl Tasks {
             };
             let now = u64::try_from(self.shared.clock.now().millis()).unwrap_or(0);
             let mut histories = self.shared.sampling.histories.lock();
+            // Bindings come and go: what is remembered of those that are gone must not grow for ever.
+            if histories.len() >= HISTORIES && !histories.contains_key(&bound.binding.id) {
+                histories.clear();
+            }
             let history = histories.entry(bound.binding.id).or_default();
             history.seen += 1;
             history.since_last += 1;
