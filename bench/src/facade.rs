@@ -20,7 +20,7 @@ pub async fn load(cache: &Path, component: &[u8], fresh: bool) -> Result<Extensi
     manifest.programs.push(program);
     let package = oriel_package::Package {
         manifest,
-        component: component.to_vec(),
+        component: Some(component.to_vec()),
         readme: None,
         assets: Vec::new(),
         sbom: None,

@@ -17,7 +17,7 @@ pub fn answer(language: &str) -> Result<Package> {
 /// The component of the answering program, as a file.
 pub fn component(language: &str, directory: &Path) -> Result<PathBuf> {
     let file = directory.join(format!("answer-{language}.wasm"));
-    std::fs::write(&file, answer(language)?.component)?;
+    std::fs::write(&file, answer(language)?.component.expect("the guests are components"))?;
     Ok(file)
 }
 
@@ -54,8 +54,9 @@ pub fn distinct(package: &Package, mark: &str) -> Package {
     // A custom section: id 0, its length, the length of its name, its name.
     let name = format!("mark-{mark}");
     let length = u8::try_from(name.len()).expect("marks are short");
-    package.component.extend([0, length + 1, length]);
-    package.component.extend(name.as_bytes());
+    let component = package.component.as_mut().expect("the guests are components");
+    component.extend([0, length + 1, length]);
+    component.extend(name.as_bytes());
     package
 }
 

@@ -27,7 +27,7 @@ pub async fn run(report: &mut Report, scratch: &Path) -> Result<()> {
 
         let new = guests::named(&guests::distinct(&package, &round.to_string()), &format!("new-{round}"))?;
         let begun = Instant::now();
-        crate::raw::Raw::compile(&new.component)?;
+        crate::raw::Raw::compile(new.component.as_ref().expect("the guests are components"))?;
         let compiling = begun.elapsed().as_secs_f64();
         let new = guests::packed(&new)?;
         let begun = Instant::now();

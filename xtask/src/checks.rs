@@ -26,10 +26,35 @@ pub(crate) fn test() -> Result<()> {
         .directory(&root.join("kits/javascript"))
         .go()?;
     ui::step("tests of the Python kit");
+    let pytest = ["-m", "pytest", "-q", "-p", "no:cacheprovider"];
+    run(setup::python_tools()?).args(pytest).directory(&root.join("kits/python")).go()?;
+    ui::step("tests beside the extensions' cases");
     run(setup::python_tools()?)
-        .args(["-m", "pytest", "-q", "-p", "no:cacheprovider"])
-        .directory(&root.join("kits/python"))
+        .args(pytest)
+        .directory(&root.join("extensions/adaptive-sampler"))
         .go()?;
+    // The kit that its manifest names was laid down when the workspace's tests built it.
+    let sampler = [
+        "test",
+        "--quiet",
+        "--manifest-path",
+        "extensions/reservoir-sampler/Cargo.toml",
+        "--target-dir",
+    ];
+    cargo()
+        .args(sampler)
+        .args([workspace::target().join("kits")])
+        .directory(&root)
+        .go()?;
+    ui::step("tests of the Go kit");
+    setup::go()?
+        .run("go")
+        .args(["test", "./..."])
+        .directory(&root.join("kits/go"))
+        .go()?;
+    ui::step("tests of the C# kit");
+    let tests = root.join("kits/dotnet/tests");
+    setup::dotnet()?.run("dotnet").args(["run"]).directory(&tests).go()?;
     fuzz::fuzz()
 }
 

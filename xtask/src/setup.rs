@@ -2,11 +2,13 @@
 //! only what is missing, so that a second run does nothing.
 
 mod debian;
+mod remote;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
+pub(crate) use self::remote::{dotnet, go};
 use crate::shell::{have, run};
 use crate::{ui, workspace};
 
@@ -24,6 +26,8 @@ pub(crate) fn setup() -> Result<()> {
     ui::step("setup");
     languages()?;
     python_tools()?;
+    go()?;
+    dotnet()?;
     postgres()?;
     ui::line("setup: everything is there");
     Ok(())

@@ -50,6 +50,11 @@ pub struct Caller {
 }
 
 impl Cache {
+    /// Grows with every change on this node that could matter to what is remembered.
+    pub(crate) fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
     pub(crate) fn forget(&self, id: KeyId) {
         self.keys.write().remove(&id);
     }
@@ -134,6 +139,7 @@ impl Access {
             service_account: stored.key.service_account,
             role,
             scopes: stored.key.scopes,
+            user: None,
             mfa: false,
             lent: None,
             judge: None,
@@ -179,6 +185,7 @@ impl Access {
             service_account: None,
             role: member.role,
             scopes: Vec::new(),
+            user: None,
             mfa: stored.session.mfa,
             lent: None,
             judge: None,

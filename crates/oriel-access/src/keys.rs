@@ -62,7 +62,7 @@ impl Access {
                 reason: "a key that is narrowed to scopes can only make keys within them".to_owned(),
             });
         }
-        self.require_room(principal.tenant, Counted::Keys).await?;
+        let _room = self.require_room(principal.tenant, Counted::Keys).await?;
         let new = NewKey {
             service_account: self.owner_of(principal, &new).await?,
             ..new

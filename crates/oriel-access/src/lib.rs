@@ -44,7 +44,7 @@ pub use self::keys::{CreatedKey, NewKey};
 pub use self::members::{MemberChange, NewMember};
 pub use self::oidc::{IssuerAnswer, OidcOptions, RoleRule, SignIn, SignedIn};
 pub use self::policy::{AccessQuestion, Ask, AskTarget, NewPolicy, PolicyAction, PolicyProblem, RequestContext, Verdict, Who};
-pub use self::quotas::{Counted, TenantQuotas};
+pub use self::quotas::{Counted, Room, TenantQuotas};
 pub use self::seal::{SealError, Sealer};
 pub use self::sessions::{BegunSession, Browser, csrf_fits, csrf_token};
 pub use self::tenants::{Bootstrap, CreatedTenant};
@@ -94,6 +94,8 @@ struct Shared {
     policies: policy::PolicyCache,
     refusals: policy::Refusals,
     default_quotas: Quotas,
+    adding: quotas::Adding,
+    stored_quotas: quotas::StoredQuotas,
     gates: Mutex<HashMap<TenantId, Arc<gate::Gate>>>,
     oidc: Option<oidc::Oidc>,
     session_ttl: Duration,
@@ -136,6 +138,8 @@ impl Access {
                 policies: policy::PolicyCache::default(),
                 refusals: policy::Refusals::new(stores.audit.clone()),
                 default_quotas: options.quotas,
+                adding: quotas::Adding::default(),
+                stored_quotas: quotas::StoredQuotas::default(),
                 gates: Mutex::default(),
                 oidc,
                 session_ttl: options.session_ttl,

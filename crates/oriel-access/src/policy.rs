@@ -44,6 +44,8 @@ pub struct Ask<'a> {
     pub target: AskTarget<'a>,
     /// From where the request comes.
     pub ip: Option<IpAddr>,
+    /// The method and the path below the extension's address, of a request for a route.
+    pub route: Option<(&'a str, &'a str)>,
 }
 
 /// What an operation is done to, as far as its address says.
@@ -94,6 +96,8 @@ pub struct AccessQuestion {
     pub time: Option<Timestamp>,
     /// Whether with a second factor.
     pub mfa: bool,
+    /// The method and the path below the extension's address, of a request for a route.
+    pub route: Option<(String, String)>,
 }
 
 /// The policies of tenants seen lately.
@@ -181,6 +185,7 @@ impl Access {
             time: now,
             mfa: principal.mfa,
             session: matches!(principal.id, PrincipalId::User(_)),
+            route: ask.route.map(|(method, path)| (method.to_owned(), path.to_owned())),
         };
         let lent = (!principal.may(ask.scope)).then_some(ask.scope);
         let (name, extension);
@@ -421,6 +426,7 @@ impl Access {
             time: question.time.unwrap_or(now),
             mfa: who.mfa,
             session: matches!(who.id, PrincipalId::User(_)),
+            route: question.route.clone(),
         };
         let (name, extension);
         let resource = match &question.resource {

@@ -108,7 +108,7 @@ impl Access {
     /// # Errors
     /// When the principal may not, or the name is taken or out of range.
     pub async fn create_tenant(&self, principal: &Principal, name: TenantName, display_name: String) -> Result<CreatedTenant, AccessError> {
-        require_platform_owner(principal)?;
+        self.require_platform(principal)?;
         if display_name.chars().count() > 100 || display_name.chars().any(char::is_control) {
             return Err(AccessError::Invalid {
                 reason: "`displayName` must have at most 100 characters and no control characters".to_owned(),
@@ -151,7 +151,7 @@ impl Access {
     /// # Errors
     /// When the principal may not, or the cursor is foreign.
     pub async fn list_tenants(&self, principal: &Principal, page: PageRequest) -> Result<Page<Tenant>, AccessError> {
-        require_platform_owner(principal)?;
+        self.require_platform(principal)?;
         Ok(self.shared.tenants.list(page).await?)
     }
 
@@ -172,7 +172,18 @@ impl Access {
     }
 }
 
-pub(crate) fn require_platform_owner(principal: &Principal) -> Result<(), AccessError> {
+impl Access {
+    /// Refuses, on record, who is no owner of the platform.
+    pub(crate) fn require_platform(&self, principal: &Principal) -> Result<(), AccessError> {
+        require_platform_owner(principal).inspect_err(|_| {
+            let details = json!({ "missing": Scope::TenantsWrite, "tenant": DEFAULT });
+            let now = self.shared.clock.now();
+            self.shared.refusals.write(principal, "access.refused", "platform", details, now);
+        })
+    }
+}
+
+fn require_platform_owner(principal: &Principal) -> Result<(), AccessError> {
     Access::require(principal, Scope::TenantsWrite)?;
     if principal.tenant_name.as_str() == DEFAULT {
         return Ok(());

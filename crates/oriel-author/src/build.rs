@@ -14,7 +14,6 @@ use std::time::{Duration, Instant};
 use std::{fmt, fs};
 
 use oriel_model::Digest;
-use oriel_model::contribution::ContributionKind;
 use oriel_model::manifest::{Engine, Language};
 use oriel_sandbox::{Sandbox, Shape};
 
@@ -100,6 +99,11 @@ struct Built {
 pub fn build(dir: &Path, options: &BuildOptions) -> Result<BuildReport> {
     let begun = Instant::now();
     let project = Project::open(dir)?;
+    if project.manifest.remote.is_some() {
+        return Err(AuthorError::Project {
+            message: "the extension is remote: there is nothing to build; `oriel test` starts its service and tries it".to_owned(),
+        });
+    }
     let language = project.language()?;
     let work = project.dir.join(".oriel");
     let _lock = crate::toolchain::lock(&work.join("build.lock"))?;
@@ -210,7 +214,7 @@ impl Job<'_> {
         let manifest = &self.project.manifest;
         let mut names = BTreeMap::<_, Vec<_>>::new();
         for contribution in manifest.contributions() {
-            if contribution.kind != ContributionKind::Route {
+            if contribution.kind.has_interface() {
                 names
                     .entry(contribution.kind.as_str())
                     .or_default()

@@ -73,7 +73,7 @@ pub fn check(dir: &Path) -> Result<CheckReport> {
                 "make source and extension.toml agree, and build again",
             );
         }
-    } else {
+    } else if project.manifest.remote.is_none() {
         find(Severity::Error, "the component is not built".to_owned(), "run `oriel build`");
     }
     if !project.dir.join("README.md").is_file() {

@@ -29,8 +29,11 @@ pub fn world(manifest: &Manifest, randomness: bool) -> String {
     }
     for (interface, wanted) in [
         ("key-value", manifest.permissions.key_value),
+        ("collections", manifest.permissions.collections),
         ("call", !manifest.permissions.call.is_empty()),
         ("secrets", !manifest.permissions.secrets.is_empty()),
+        ("queue", manifest.permissions.queue),
+        ("model", manifest.permissions.model.is_some()),
     ] {
         if wanted {
             line("import", interface);
@@ -55,7 +58,7 @@ pub fn world(manifest: &Manifest, randomness: bool) -> String {
 /// The kinds of contribution that the manifest declares and that have an interface of the guest API, which is named like the kind.
 /// Routes have none: they are `wasi:http/incoming-handler`.
 pub(crate) fn exported(manifest: &Manifest) -> impl Iterator<Item = ContributionKind> {
-    let kinds = ContributionKind::ALL.into_iter().filter(|kind| *kind != ContributionKind::Route);
+    let kinds = ContributionKind::ALL.into_iter().filter(|kind| kind.has_interface());
     kinds.filter(|kind| manifest.has(*kind))
 }
 

@@ -4,9 +4,9 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    access, audit, binding, budget, build, call, canary, check, completions, configure, contributions, dev, disable, doctor, enable,
-    executions, health, hook, install, key, list, logs, member, new, pack, policy, profile, reference, release, rollback, secret, serve,
-    session, show, task, tenant, test, uninstall, upgrade, usage, validate, version,
+    access, anomaly, audit, binding, breaker, budget, build, call, canary, check, collection, completions, configure, contributions, dev,
+    disable, doctor, enable, executions, health, hook, incident, install, job, key, list, logs, member, new, pack, policy, profile,
+    reference, release, remote, rollback, secret, serve, session, show, task, tenant, test, uninstall, upgrade, usage, validate, version,
 };
 use crate::settings::Flags;
 use crate::ui::ColourChoice;
@@ -107,6 +107,9 @@ pub(crate) enum Command {
     /// Set or remove the secrets that an extension sends to others
     #[command(subcommand)]
     Secret(secret::SecretCommand),
+    /// Say where a remote extension's service runs, or replace its signing secret
+    #[command(subcommand)]
+    Remote(remote::RemoteCommand),
     /// Move an extension to another release
     Upgrade(upgrade::UpgradeArgs),
     /// Return to the release that ran before
@@ -122,9 +125,21 @@ pub(crate) enum Command {
     Health(health::HealthArgs),
     /// Let an extension out of quarantine
     Release(release::ReleaseArgs),
+    /// Show or set when an extension counts as ill
+    #[command(subcommand)]
+    Breaker(breaker::BreakerCommand),
+    /// Look at what extensions did that they never did before
+    #[command(subcommand)]
+    Anomaly(anomaly::AnomalyCommand),
+    /// Report what happened around something that went wrong
+    #[command(subcommand)]
+    Incident(incident::IncidentCommand),
     /// Show or set what an extension may use over a while
     #[command(subcommand)]
     Budget(budget::BudgetCommand),
+    /// Look into the documents that an extension keeps
+    #[command(subcommand)]
+    Collection(collection::CollectionCommand),
     /// Show what extensions took, and what it costs
     Usage(usage::UsageArgs),
 
@@ -136,6 +151,9 @@ pub(crate) enum Command {
     /// Declare hooks and fire them
     #[command(subcommand)]
     Hook(hook::HookCommand),
+    /// Run jobs, and look after their runs
+    #[command(subcommand)]
+    Job(job::JobCommand),
     /// Attach contributions to tasks, hooks and events
     #[command(subcommand)]
     Binding(binding::BindingCommand),

@@ -1,13 +1,16 @@
 //! The commands, one file each: its arguments and what it does.
 
 pub(crate) mod access;
+pub(crate) mod anomaly;
 pub(crate) mod audit;
 pub(crate) mod binding;
+pub(crate) mod breaker;
 pub(crate) mod budget;
 pub(crate) mod build;
 pub(crate) mod call;
 pub(crate) mod canary;
 pub(crate) mod check;
+pub(crate) mod collection;
 pub(crate) mod completions;
 pub(crate) mod configure;
 pub(crate) mod contributions;
@@ -18,7 +21,9 @@ pub(crate) mod enable;
 pub(crate) mod executions;
 pub(crate) mod health;
 pub(crate) mod hook;
+pub(crate) mod incident;
 pub(crate) mod install;
+pub(crate) mod job;
 pub(crate) mod key;
 pub(crate) mod list;
 pub(crate) mod logs;
@@ -29,6 +34,7 @@ pub(crate) mod policy;
 pub(crate) mod profile;
 pub(crate) mod reference;
 pub(crate) mod release;
+pub(crate) mod remote;
 pub(crate) mod rollback;
 pub(crate) mod secret;
 pub(crate) mod serve;
@@ -66,6 +72,7 @@ pub(crate) async fn run(cli: Cli, ui: Ui) -> Result<()> {
         Command::Disable(args) => disable::run(context, &args).await,
         Command::Configure(args) => configure::run(context, &args).await,
         Command::Secret(command) => secret::run(context, &command).await,
+        Command::Remote(command) => remote::run(context, &command).await,
         Command::Upgrade(args) => upgrade::run(context, &args).await,
         Command::Rollback(args) => rollback::run(context, &args).await,
         Command::Canary(command) => canary::run(context, &command).await,
@@ -73,11 +80,16 @@ pub(crate) async fn run(cli: Cli, ui: Ui) -> Result<()> {
         Command::Logs(args) => logs::run(context, &args).await,
         Command::Health(args) => health::run(context, &args).await,
         Command::Release(args) => release::run(context, &args).await,
+        Command::Breaker(command) => breaker::run(context, &command).await,
+        Command::Anomaly(command) => anomaly::run(context, &command).await,
+        Command::Incident(command) => incident::run(context, &command).await,
         Command::Budget(command) => budget::run(context, &command).await,
+        Command::Collection(command) => collection::run(context, &command).await,
         Command::Usage(args) => usage::run(context, &args).await,
         Command::Call(args) => call::run(context, &args).await,
         Command::Task(command) => task::run(context, &command).await,
         Command::Hook(command) => hook::run(context, &command).await,
+        Command::Job(command) => job::run(context, &command).await,
         Command::Binding(command) => binding::run(context, &command).await,
         Command::Contributions(args) => contributions::run(context, &args).await,
         Command::Validate(command) => validate::run(context, &command).await,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use oriel_author::{BuildOptions, BuildReport};
 use oriel_model::ErrorCode;
-use oriel_model::manifest::Manifest;
+use oriel_model::manifest::{Build, Manifest};
 use oriel_package::{Package, ReadLimits};
 
 use crate::error::{Failure, Result};
@@ -43,6 +43,20 @@ pub(crate) async fn build(ui: &Ui, dir: &Path, force: bool) -> Result<BuildRepor
     Ok(report)
 }
 
+/// Builds the project in `dir`, unless it is remote and has nothing to build.
+pub(crate) async fn build_if_any(ui: &Ui, dir: &Path, force: bool) -> Result<()> {
+    let (manifest, _) = read(dir)?;
+    if manifest.remote.is_none() {
+        build(ui, dir, force).await?;
+    }
+    Ok(())
+}
+
+/// The manifest of a project, and how it is built or started.
+pub(crate) fn read(dir: &Path) -> Result<(Manifest, Build)> {
+    oriel_package::read_project(dir).map_err(|error| Failure::of(&error))
+}
+
 /// The package of a project, its component as it was built last.
 pub(crate) fn package(dir: &Path) -> Result<Package> {
     oriel_package::from_directory(dir).map_err(|error| Failure::of(&error))
@@ -63,7 +77,7 @@ pub(crate) async fn load(ui: &Ui, target: &Path, no_build: bool) -> Result<Loade
     let about = std::fs::metadata(target).map_err(|error| Failure::file(target, &error))?;
     if about.is_dir() {
         if !no_build {
-            build(ui, target, false).await?;
+            build_if_any(ui, target, false).await?;
         }
         return pack(&package(target)?);
     }

@@ -3,11 +3,14 @@
 
 mod cases;
 mod compare;
+mod doubles;
 mod network;
 mod report;
 mod runner;
+mod service;
 mod services;
 
 pub(crate) use self::cases::load;
 pub(crate) use self::report::{case_line, summary};
-pub(crate) use self::runner::Runner;
+pub(crate) use self::runner::{Runner, Tested};
+pub(crate) use self::service::{Place, Service};

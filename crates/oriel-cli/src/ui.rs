@@ -121,14 +121,14 @@ impl Ui {
     pub(crate) fn document(&self, value: &impl Serialize) -> Result<()> {
         let text = serde_json::to_string_pretty(value)
             .map_err(|error| Failure::new(ErrorCode::Internal, format!("the result cannot be written as JSON: {error}")))?;
-        self.line(&text)
+        self.line(&escaped(&text))
     }
 
     /// A result as one line of JSON, for results that come one after the other.
     pub(crate) fn json_line(&self, value: &impl Serialize) -> Result<()> {
         let text = serde_json::to_string(value)
             .map_err(|error| Failure::new(ErrorCode::Internal, format!("the result cannot be written as JSON: {error}")))?;
-        self.line(&text)
+        self.line(&escaped(&text))
     }
 
     /// A word on standard error about what happens; not with `--quiet` or `--json`.
@@ -266,15 +266,34 @@ fn cell(paint: Paint, text: &str) -> Cell {
     }
 }
 
+/// Characters that could move the cursor, change colours or hide text.
+fn is_harmful(c: char) -> bool {
+    (c.is_control() && c != '\n' && c != '\t') || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A JSON text of the same value in which such characters are escaped: in a correct one they stand in strings only.
+fn escaped(json: &str) -> Cow<'_, str> {
+    use std::fmt::Write as _;
+
+    if !json.contains(is_harmful) {
+        return Cow::Borrowed(json);
+    }
+    let mut text = String::with_capacity(json.len() + 64);
+    for c in json.chars() {
+        if is_harmful(c) {
+            let _ = write!(text, "\\u{:04x}", u32::from(c));
+        } else {
+            text.push(c);
+        }
+    }
+    Cow::Owned(text)
+}
+
 /// `text` without characters that could move the cursor, change colours or hide text: extensions and other
 /// tenants' people write what we print.
 pub(crate) fn clean(text: &str) -> Cow<'_, str> {
-    let harmful = |c: char| {
-        (c.is_control() && c != '\n' && c != '\t')
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    if text.contains(harmful) {
-        Cow::Owned(text.replace(harmful, "\u{fffd}"))
+    if text.contains(is_harmful) {
+        Cow::Owned(text.replace(is_harmful, "\u{fffd}"))
     } else {
         Cow::Borrowed(text)
     }
@@ -288,5 +307,10 @@ mod tests {
     fn escape_sequences_do_not_reach_the_terminal() {
         assert_eq!(clean("a\x1b[2Jb\r\u{202e}c\n\td"), "a\u{fffd}[2Jb\u{fffd}\u{fffd}c\n\td");
         assert!(matches!(clean("plain ü"), Cow::Borrowed(_)));
+        let value = serde_json::json!({ "a\u{9b}": "\u{1b}[2J\u{7f}\u{202e}ü" });
+        let text = serde_json::to_string(&value).unwrap();
+        let shown = escaped(&text);
+        assert_eq!(shown, r#"{"a\u009b":"\u001b[2J\u007f\u202eü"}"#);
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), value);
     }
 }

@@ -7,11 +7,15 @@ mod suite {
     mod batch;
     mod client;
     mod configure;
+    mod corpus;
     mod crash;
     mod dev;
     mod disk_full;
     mod examples;
+    mod guide;
     mod help;
+    mod incidents;
+    mod jobs;
     mod kinds;
     mod logs;
     mod neighbours;
@@ -19,6 +23,7 @@ mod suite {
     mod postgres;
     pub(crate) mod process;
     mod prompt;
+    mod remote;
     mod secret;
     mod serve;
     mod start;

@@ -7,18 +7,18 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use oriel_model::installation::{Installation, Release};
 use oriel_model::limits::{Limits, LimitsRequest};
-use oriel_model::manifest::ProgramManifest;
+use oriel_model::manifest::{Declaration, ProgramManifest};
 use oriel_model::name::{ContributionName, TenantName};
-use oriel_model::schema::Schema;
+use oriel_model::schema::{Schema, SchemaError};
 use oriel_model::{Digest, ErrorCode, Timestamp};
-use oriel_sandbox::{ComponentSource, Gate, HostServices, Pool, PoolSpec, SourceError};
+use oriel_sandbox::{Code, ComponentSource, Gate, HostServices, Pool, PoolSpec, SourceError};
 use oriel_store::{Blobs, StoreError};
 use serde_json::Value;
 
 use crate::canary::{self, Aside, Trial};
 use crate::code::Lookups;
 use crate::health::Health;
-use crate::{ExtensionError, Shared, config, guest_calls, guest_store, secrets};
+use crate::{ExtensionError, Shared, config, guest_calls, guest_collections, guest_store, jobs, models, remote, secrets};
 
 /// One release of one installation with its pool of instances. Whoever holds it may finish on it, also after
 /// the installation has moved on.
@@ -29,6 +29,8 @@ pub struct Active {
     /// Which pool it is: a change that leaves a release as it is keeps its instances.
     mark: Arc<()>,
     programs: HashMap<ContributionName, Arc<Program>>,
+    /// What hook handlers say of their payloads and answers, of those that say something.
+    handlers: HashMap<ContributionName, Handler>,
     trial: Option<Trial>,
     looked_at: AtomicI64,
 }
@@ -51,6 +53,33 @@ impl Program {
             output: OnceLock::new(),
         }
     }
+}
+
+/// What a hook handler itself says of the payloads that it takes and of its answers.
+#[derive(Debug)]
+pub struct HandlerSchemas {
+    /// Of the payload.
+    pub input: Schema,
+    /// Of a payload, decision or item that it answers.
+    pub output: Schema,
+}
+
+struct Handler {
+    input: Value,
+    output: Value,
+    /// Compiled at the first fire.
+    compiled: OnceLock<Result<HandlerSchemas, SchemaError>>,
+}
+
+fn handlers(release: &Release) -> HashMap<ContributionName, Handler> {
+    let hooks = release.manifest.hooks.iter();
+    let speaking = hooks.filter(|hook| hook.input_schema.is_some() || hook.output_schema.is_some());
+    let handler = |hook: &Declaration| Handler {
+        input: hook.input_schema.clone().unwrap_or(Value::Bool(true)),
+        output: hook.output_schema.clone().unwrap_or(Value::Bool(true)),
+        compiled: OnceLock::new(),
+    };
+    speaking.map(|hook| (hook.name.clone(), handler(hook))).collect()
 }
 
 impl std::fmt::Debug for Active {
@@ -109,12 +138,14 @@ impl Active {
             .map(|program| (program.name.clone(), Arc::new(Program::new(program.clone()))))
             .collect();
         let looked_at = AtomicI64::new(shared.clock.now().millis());
+        let handlers = handlers(&installation.release);
         Self {
             installation,
             limits,
             pool,
             mark,
             programs,
+            handlers,
             trial: None,
             looked_at,
         }
@@ -129,6 +160,7 @@ impl Active {
             && this.config == installation.config
             && this.secrets == installation.secrets
             && this.limits == installation.limits
+            && this.remote == installation.remote
     }
 
     /// The canary that runs beside it, if one does.
@@ -194,6 +226,21 @@ impl Active {
         })
     }
 
+    /// What the hook handler of this name says of its payloads and answers; nothing when it says nothing.
+    ///
+    /// # Errors
+    /// When its schemas cannot be used, which no release that was installed has.
+    pub fn handler_schemas(&self, name: &str) -> Result<Option<&HandlerSchemas>, &SchemaError> {
+        let Some(handler) = self.handlers.get(name) else { return Ok(None) };
+        let compiled = handler.compiled.get_or_init(|| {
+            Ok(HandlerSchemas {
+                input: Schema::compile(&handler.input)?,
+                output: Schema::compile(&handler.output)?,
+            })
+        });
+        compiled.as_ref().map(Some)
+    }
+
     /// When this was last compared with the store.
     pub(crate) fn looked_at(&self) -> Timestamp {
         Timestamp::from_millis(self.looked_at.load(Ordering::Relaxed))
@@ -228,32 +275,47 @@ pub(crate) fn pool(
         tenant_name: tenant_name.clone(),
         extension: installation.name.clone(),
         version: release.manifest.version.clone(),
-        component: release.component,
-        source: Arc::new(PackageSource {
-            blobs: shared.stores.blobs.clone(),
-            package: release.package,
-            limits: shared.options.package.clone(),
-            lookups: shared.code.clone(),
-        }),
+        code: match release.component {
+            Some(digest) => Code::Component {
+                digest,
+                source: Arc::new(PackageSource {
+                    blobs: shared.stores.blobs.clone(),
+                    package: release.package,
+                    limits: shared.options.package.clone(),
+                    lookups: shared.code.clone(),
+                }),
+            },
+            None => remote::code(shared, installation),
+        },
+        services: services(shared, installation, tenant_name, key_value, &limits),
         limits,
         grant: installation.grant.clone(),
         reuse: release.manifest.reuse,
         lifecycle: release.manifest.lifecycle,
         config: config.to_string().into(),
-        services: services(shared, installation, tenant_name, key_value),
         gate,
     })
 }
 
 /// Where its guests' host calls end.
-fn services(shared: &Shared, installation: &Installation, tenant_name: &TenantName, key_value: guest_store::GuestKeyValue) -> HostServices {
+fn services(
+    shared: &Shared,
+    installation: &Installation,
+    tenant_name: &TenantName,
+    key_value: guest_store::GuestKeyValue,
+    limits: &Limits,
+) -> HostServices {
     let Installation { tenant, name, .. } = installation;
     let log = shared.logs.sink(*tenant, name.clone());
     let opened = secrets::open(&shared.sealer, installation);
     HostServices {
         calls: Arc::new(guest_calls::GuestCalls::new(shared, *tenant, tenant_name)),
+        collections: Arc::new(guest_collections::GuestCollections::new(shared, installation, limits)),
         secrets: Arc::new(secrets::GuestSecrets::new(opened, shared.refusals.clone())),
         metrics: shared.guest_metrics.of(*tenant, tenant_name, name),
+        queue: Arc::new(jobs::GuestQueue::new(shared, *tenant, tenant_name, name, installation.id)),
+        models: Arc::new(models::GuestModels::new(shared, *tenant, name)),
+        contacts: shared.baselines.of(*tenant, name).hosts.clone(),
         ..HostServices::new(Arc::new(key_value), Arc::new(log), Arc::new(shared.refusals.clone()))
     }
 }
@@ -279,6 +341,10 @@ impl ComponentSource for PackageSource {
             .to_string(),
         })?;
         let unpacked = oriel_package::read(&bytes, &self.limits).map_err(|error| SourceError::new(&error))?;
-        Ok(unpacked.package.component.into())
+        let component = unpacked.package.component.ok_or_else(|| SourceError {
+            code: ErrorCode::StoreCorrupt,
+            message: "the package has no component".to_owned(),
+        })?;
+        Ok(component.into())
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use oriel_model::budget::{BudgetAction, BudgetAxis, Budgets};
 use oriel_model::limits::{ByteSize, TimeSpan};
+use oriel_model::money::Money;
 use serde::Serialize;
 
 use crate::moment::nanos;
@@ -28,6 +29,8 @@ pub(crate) struct Use {
     pub(crate) cpu_us: u64,
     pub(crate) memory: u64,
     pub(crate) outbound_bytes: u64,
+    /// In millionths.
+    pub(crate) model_spend: u64,
 }
 
 /// A budget that was crossed, or is kept again.
@@ -43,7 +46,7 @@ pub(crate) struct Crossing {
 pub struct BudgetUse {
     /// Which.
     pub axis: BudgetAxis,
-    /// What is used, in the unit of the axis: milliseconds, bytes, calls, or a share from 0 to 1. Of `latencyP95` it is the share
+    /// What is used, in the unit of the axis: milliseconds, bytes, calls, units of the currency, or a share from 0 to 1. Of `latencyP95` it is the share
     /// of calls that took longer than the limit; more than 0.05 is over.
     pub used: f64,
     /// Whether it is used up.
@@ -62,7 +65,7 @@ pub(crate) struct BudgetWatch {
 struct Watch {
     axis: BudgetAxis,
     action: BudgetAction,
-    /// In microseconds, bytes, calls or parts of a million.
+    /// In microseconds, bytes, calls, millionths of the currency or parts of a million.
     limit: u64,
     window: Duration,
     part: u64,
@@ -99,6 +102,7 @@ impl BudgetWatch {
                 BudgetAxis::Memory => of.memory.map(|budget| budget.limit.0),
                 BudgetAxis::Calls => of.calls.map(|budget| budget.limit),
                 BudgetAxis::OutboundBytes => of.outbound_bytes.map(|budget| budget.limit.0),
+                BudgetAxis::ModelSpend => of.model_spend.map(|budget| budget.limit.0),
             };
             Watch {
                 axis,
@@ -162,6 +166,7 @@ impl BudgetWatch {
                 BudgetAxis::Cpu => (true, used.cpu_us),
                 BudgetAxis::Memory => (true, used.memory),
                 BudgetAxis::OutboundBytes => (true, used.outbound_bytes),
+                BudgetAxis::ModelSpend => (true, used.model_spend),
                 // Counted when it began.
                 BudgetAxis::Calls => continue,
             };
@@ -252,7 +257,11 @@ impl Watch {
             BudgetAxis::ErrorRate => calls >= ENOUGH && sum * 1_000_000 > calls * self.limit,
             // The call that would be one too many is not let through.
             BudgetAxis::Calls if self.action == BudgetAction::Throttle => sum >= self.limit,
-            BudgetAxis::Calls | BudgetAxis::Cpu | BudgetAxis::Memory | BudgetAxis::OutboundBytes => sum > self.limit,
+            // What is spent cannot be taken back: a budget that throttles is used up when nothing is left of it.
+            BudgetAxis::ModelSpend if self.action == BudgetAction::Throttle => sum >= self.limit,
+            BudgetAxis::Calls | BudgetAxis::Cpu | BudgetAxis::Memory | BudgetAxis::OutboundBytes | BudgetAxis::ModelSpend => {
+                sum > self.limit
+            }
         }
     }
 
@@ -273,6 +282,7 @@ impl Watch {
             BudgetAxis::LatencyP95 | BudgetAxis::ErrorRate => sum as f64 / calls.max(1) as f64,
             BudgetAxis::Cpu => sum as f64 / 1e3,
             BudgetAxis::Memory | BudgetAxis::Calls | BudgetAxis::OutboundBytes => sum as f64,
+            BudgetAxis::ModelSpend => Money(sum).units(),
         }
     }
 
@@ -294,6 +304,10 @@ impl Watch {
             BudgetAxis::Cpu => {
                 let (used, limit) = (sum / 1_000, limit / 1_000);
                 format!("over the budget `{axis}`: {used} ms of {limit} ms within {window}")
+            }
+            BudgetAxis::ModelSpend => {
+                let (used, limit) = (Money(sum), Money(limit));
+                format!("over the budget `{axis}`: {used} of {limit} within {window}")
             }
             BudgetAxis::Calls => format!("over the budget `{axis}`: {sum} of {limit} within {window}"),
             BudgetAxis::Memory | BudgetAxis::OutboundBytes => {

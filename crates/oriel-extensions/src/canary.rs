@@ -25,7 +25,7 @@ pub(crate) use self::trial::{Aside, Registry};
 pub use self::trial::{Chosen, Trial};
 use crate::change::Change;
 use crate::install::Consent;
-use crate::{ExtensionError, Extensions, config};
+use crate::{ExtensionError, Extensions, config, remote};
 
 /// A canary and what there is to say of it.
 #[derive(Debug, Clone)]
@@ -98,6 +98,8 @@ impl Extensions {
             });
         }
         let (_alone, present) = self.hold(change.tenant, name, if_match).await?;
+        remote::same_kind(&present, &release)?;
+        Self::same_collections(&present, &release)?;
         let grant = self.accept(&present, &release)?;
         self.check_dependencies(change.tenant, &release).await?;
         self.check_dependents(change.tenant, name, Some(&release.manifest.version)).await?;
@@ -125,10 +127,10 @@ impl Extensions {
             last_canary: replaced.clone().or_else(|| present.last_canary.clone()),
             ..present.clone()
         };
-        self.rehearse_canary(&next, change.tenant_name, true).await?;
-        let next = self
-            .commit_with(&change, &prepared, next, present.revision, "extension.canary_start")
-            .await?;
+        // In boxes: callers do not carry the room that these take.
+        Box::pin(self.rehearse_canary(&next, change.tenant_name, true)).await?;
+        let committed = self.commit_with(&change, &prepared, next, present.revision, "extension.canary_start");
+        let next = Box::pin(committed).await?;
         if replaced.is_some() {
             self.canary_is_over(CanaryEnd::Replaced, &present, &next).await;
         }

@@ -11,7 +11,7 @@ use oriel_store::{NewAudit, StoreError};
 use serde_json::json;
 use tokio::sync::broadcast;
 
-use crate::{ExtensionError, Extensions, active, config};
+use crate::{ExtensionError, Extensions, active, config, remote};
 
 /// Who changes what in which tenant.
 pub(crate) struct Change<'a> {
@@ -65,6 +65,9 @@ impl Extensions {
         tenant_name: &TenantName,
         check_config: bool,
     ) -> Result<(), ExtensionError> {
+        if !remote::is_reachable(next) {
+            return Ok(());
+        }
         let limits = active::limits(&next.release, &next.limits, &self.shared.options.ceiling);
         let wait = limits.start_timeout.0;
         let pool = active::pool(&self.shared, next, tenant_name, limits, opened, None);
@@ -99,7 +102,8 @@ impl Extensions {
         expected: u64,
         action: &str,
     ) -> Result<Installation, ExtensionError> {
-        self.commit_because(change, next, expected, action, None).await
+        // An installation is large: without a box each caller's future would hold room for several of them.
+        Box::pin(self.commit_because(change, next, expected, action, None)).await
     }
 
     /// The same with a reason for the audit log.
@@ -112,7 +116,7 @@ impl Extensions {
         reason: Option<&str>,
     ) -> Result<Installation, ExtensionError> {
         let notes = reason.map_or_else(|| json!({}), |reason| json!({ "reason": reason }));
-        self.commit_noting(change, next, expected, action, notes).await
+        Box::pin(self.commit_noting(change, next, expected, action, notes)).await
     }
 
     /// The same with members of an object for the audit log.
@@ -188,6 +192,7 @@ impl Extensions {
                 "share": canary.share,
                 "policy": canary.policy,
             })),
+            "remote": installation.remote.as_ref().map(|service| &service.url),
             "budgets": installation.budgets,
             "quarantine": installation.quarantine,
             "revision": installation.revision,

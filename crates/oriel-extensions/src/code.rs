@@ -37,7 +37,11 @@ impl Shared {
     /// Counts the code of a release that is about to be loaded, if it is there. If it is not, the sandbox asks for the
     /// component at the first call, which is counted then.
     pub(crate) fn look_for_code(&self, installation: &Installation) {
-        if installation.state == InstallationState::Enabled && self.sandbox.is_prepared(installation.release.component) {
+        let component = installation
+            .release
+            .component
+            .filter(|_| installation.state == InstallationState::Enabled);
+        if component.is_some_and(|component| self.sandbox.is_prepared(component)) {
             self.code.hit();
         }
     }

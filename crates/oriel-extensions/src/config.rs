@@ -215,7 +215,7 @@ mod tests {
             release: Release {
                 manifest,
                 package: digest,
-                component: digest,
+                component: Some(digest),
                 size: 0,
             },
             grant: Default::default(),
@@ -227,6 +227,8 @@ mod tests {
             config,
             limits: Default::default(),
             budgets: Default::default(),
+            health_policy: Default::default(),
+            remote: None,
             quarantine: None,
             revision: 1,
             created_at: now,

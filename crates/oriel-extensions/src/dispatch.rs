@@ -236,6 +236,7 @@ impl Handle {
     /// Forgets what is loaded: after an uninstall.
     pub(crate) fn clear(&self) {
         self.shared.guest_metrics.forget(self.slot.tenant, &self.slot.name);
+        self.shared.baselines.forget(self.slot.tenant, &self.slot.name);
         self.replace(State::Unknown);
         self.shared.canaries.forget(self.slot.tenant, &self.slot.name);
         self.shared.retire(self.slot.health.lock().take());

@@ -1,9 +1,12 @@
 //! Why an installation could not be changed or does not answer.
 
 use oriel_access::AccessError;
+use oriel_model::access::Role;
 use oriel_model::budget::BudgetError;
 use oriel_model::contribution::ContributionKind;
-use oriel_model::id::BindingId;
+use oriel_model::health_policy::HealthPolicyError;
+use oriel_model::id::{AnomalyId, BindingId, JobRunId};
+use oriel_model::job::JobState;
 use oriel_model::manifest::Diagnostics;
 use oriel_model::schema::SchemaProblem;
 use oriel_model::{Coded, ErrorCode};
@@ -48,6 +51,76 @@ pub enum ExtensionError {
     BindingNotFound {
         /// The id as it came, cut to 64 characters.
         id: String,
+    },
+    /// The extension has no such collection.
+    #[error("the extension `{extension}` has no collection `{collection}`")]
+    CollectionNotFound {
+        /// The extension.
+        extension: String,
+        /// What was asked for.
+        collection: String,
+    },
+    /// Documents do not fit a release that changes their collection.
+    #[error("`{name}` stays as it is: {}", crate::collections::describe(.misfits))]
+    Misfits {
+        /// The extension.
+        name: String,
+        /// Which documents.
+        misfits: oriel_store::Misfits,
+    },
+    /// A canary has other collections than the release beside which it would run.
+    #[error("`{name}` cannot run both releases side by side: they declare different collections")]
+    CanaryCollections {
+        /// The extension.
+        name: String,
+    },
+    /// A collection, or all of an installation, is full.
+    #[error("the collection `{collection}` is full: the limit `{what}` is used up")]
+    CollectionQuota {
+        /// The collection.
+        collection: String,
+        /// The limit.
+        what: &'static str,
+    },
+    /// Another release's collections are in force for a moment.
+    #[error("`{name}` is being upgraded")]
+    CollectionsBusy {
+        /// The extension.
+        name: String,
+    },
+    /// There is no such document.
+    #[error("there is no document `{id}` in the collection `{collection}`")]
+    DocumentNotFound {
+        /// The collection.
+        collection: String,
+        /// The id as it came, cut.
+        id: String,
+    },
+    /// It is no document of its collection.
+    #[error("the document does not fit its collection")]
+    DocumentInvalid {
+        /// Where and why.
+        problems: Vec<SchemaProblem>,
+    },
+    /// There is one already.
+    #[error("there is {what} already")]
+    DocumentExists {
+        /// Which.
+        what: String,
+    },
+    /// It was changed by somebody else.
+    #[error("the document `{id}` has version {actual} now")]
+    DocumentVersion {
+        /// Its id.
+        id: String,
+        /// Its version.
+        actual: u64,
+    },
+    /// The query cannot be answered.
+    #[error("{reason}")]
+    DocumentQuery {
+        /// Why.
+        reason: String,
     },
     /// The contribution is bound to the point with the same configuration.
     #[error("`{contribution}` is bound to `{point}` with the same configuration already{}", .there.map_or_else(String::new, |id| format!(" ({id})")))]
@@ -159,6 +232,74 @@ pub enum ExtensionError {
         /// What is wrong with its value, which is not shown.
         reason: String,
     },
+    /// It is a component, and what was asked is about a service.
+    #[error("the extension `{name}` is not remote: it has no service")]
+    RemoteNone {
+        /// The extension.
+        name: String,
+    },
+    /// A release would turn a component into a service, or back.
+    #[error(
+        "the installed release of `{name}` is {}, and this one is {}",
+        if *was_remote { "remote" } else { "a component" },
+        if *was_remote { "a component" } else { "remote" }
+    )]
+    RemoteChanged {
+        /// The extension.
+        name: String,
+        /// What it is at present.
+        was_remote: bool,
+    },
+    /// Nobody has said where its service runs.
+    #[error("nobody has said where the service of `{name}` runs")]
+    RemoteUrlMissing {
+        /// The extension.
+        name: String,
+    },
+    /// The extension has no such run of a job.
+    #[error("there is no job run `{id}` of this extension")]
+    JobRunNotFound {
+        /// The id as it came, cut to 64 characters.
+        id: String,
+    },
+    /// What was asked of a run does not go with its state.
+    #[error("the run {id} is {state} and cannot be {wanted}")]
+    JobRunState {
+        /// The run.
+        id: JobRunId,
+        /// How far it is.
+        state: JobState,
+        /// What was asked.
+        wanted: &'static str,
+    },
+    /// Another run carries the key of one that shall begin anew.
+    #[error("another run that is not over has the key of {id}, or somebody else changed it")]
+    JobRunTwin {
+        /// The run.
+        id: JobRunId,
+    },
+    /// The input does not fit the job.
+    #[error("the input does not fit the job `{job}`: {}", first(.problems))]
+    JobInput {
+        /// The job.
+        job: String,
+        /// Where and why.
+        problems: Vec<SchemaProblem>,
+    },
+    /// How a run is wanted makes no sense.
+    #[error("{reason}")]
+    JobInvalid {
+        /// What does not fit.
+        reason: String,
+    },
+    /// As many runs wait as may.
+    #[error("{most} runs of jobs of `{name}` wait already")]
+    JobQueueFull {
+        /// The extension.
+        name: String,
+        /// How many may.
+        most: u32,
+    },
     /// It is switched off.
     #[error("the extension `{name}` is disabled")]
     Disabled {
@@ -172,6 +313,41 @@ pub enum ExtensionError {
         name: String,
         /// Why.
         reason: String,
+    },
+    /// A health policy makes no sense.
+    #[error(transparent)]
+    HealthPolicy(#[from] HealthPolicyError),
+    /// The health policy asks for a higher role.
+    #[error("the health policy of `{name}` leaves that to the role `{least}` and above")]
+    QuarantineHeld {
+        /// The extension.
+        name: String,
+        /// The least role.
+        least: Role,
+    },
+    /// No anomaly with this id in the tenant.
+    #[error("there is no anomaly `{id}` in this tenant")]
+    AnomalyNotFound {
+        /// The id as it came, cut to 64 characters.
+        id: String,
+    },
+    /// It is dismissed already.
+    #[error("the anomaly {id} is dismissed already")]
+    AnomalySettled {
+        /// The anomaly.
+        id: AnomalyId,
+    },
+    /// The `If-Match` names another revision, or somebody else was faster.
+    #[error("the anomaly {id} was changed by somebody else, or was seen again")]
+    AnomalyChanged {
+        /// The anomaly.
+        id: AnomalyId,
+    },
+    /// A note is too long.
+    #[error("`note`: at most {most} characters")]
+    NoteTooLong {
+        /// How many are taken.
+        most: usize,
     },
     /// A budget makes no sense.
     #[error(transparent)]
@@ -325,15 +501,39 @@ impl Coded for ExtensionError {
             Self::NetworkForbidden { .. } => ErrorCode::Forbidden,
             Self::SecretNotFound { .. } => ErrorCode::SecretNotFound,
             Self::SecretInvalid { .. } => ErrorCode::SecretInvalid,
+            Self::RemoteNone { .. } => ErrorCode::RemoteNone,
+            Self::RemoteChanged { .. } => ErrorCode::RemoteChanged,
+            Self::RemoteUrlMissing { .. } => ErrorCode::RemoteUrlMissing,
+            Self::JobRunNotFound { .. } => ErrorCode::JobRunNotFound,
+            Self::JobRunState { .. } | Self::JobRunTwin { .. } => ErrorCode::JobRunState,
+            Self::JobInput { .. } => ErrorCode::InputInvalid,
+            Self::JobInvalid { .. } => ErrorCode::RequestInvalid,
+            Self::JobQueueFull { .. } => ErrorCode::JobQueueFull,
             Self::Disabled { .. } => ErrorCode::ExtensionDisabled,
             Self::Quarantined { .. } => ErrorCode::ExtensionQuarantined,
             Self::Budget(_) => ErrorCode::BudgetInvalid,
+            Self::HealthPolicy(_) => ErrorCode::HealthPolicyInvalid,
+            Self::QuarantineHeld { .. } => ErrorCode::QuarantineHeld,
+            Self::AnomalyNotFound { .. } => ErrorCode::AnomalyNotFound,
+            Self::AnomalySettled { .. } => ErrorCode::AnomalySettled,
+            Self::AnomalyChanged { .. } => ErrorCode::PreconditionFailed,
+            Self::NoteTooLong { .. } => ErrorCode::RequestInvalid,
             Self::NoCanary { .. } => ErrorCode::CanaryNone,
             Self::CanaryRunning { .. } => ErrorCode::CanaryRunning,
             Self::CanaryInvalid { .. } => ErrorCode::RequestInvalid,
             Self::CanaryWider { .. } => ErrorCode::ConsentRequired,
             Self::NothingToRollBack { .. } => ErrorCode::NothingToRollBack,
             Self::Conflict { .. } => ErrorCode::ExtensionConflict,
+            Self::CollectionNotFound { .. } => ErrorCode::CollectionNotFound,
+            Self::Misfits { .. } => ErrorCode::CollectionMisfit,
+            Self::CanaryCollections { .. } => ErrorCode::CollectionCanary,
+            Self::CollectionQuota { .. } => ErrorCode::CollectionQuota,
+            Self::CollectionsBusy { .. } => ErrorCode::CollectionBusy,
+            Self::DocumentNotFound { .. } => ErrorCode::DocumentNotFound,
+            Self::DocumentInvalid { .. } => ErrorCode::DocumentInvalid,
+            Self::DocumentExists { .. } => ErrorCode::DocumentExists,
+            Self::DocumentVersion { .. } => ErrorCode::DocumentVersion,
+            Self::DocumentQuery { .. } => ErrorCode::DocumentQuery,
             Self::Precondition { .. } => ErrorCode::PreconditionFailed,
             Self::DependencyMissing { .. } => ErrorCode::DependencyMissing,
             Self::DependencyInUse { .. } => ErrorCode::DependencyInUse,
@@ -351,7 +551,10 @@ impl Coded for ExtensionError {
 
     fn places(&self) -> Option<serde_json::Value> {
         match self {
-            Self::ConfigInvalid { problems, .. } | Self::BindingConfig { problems, .. } => serde_json::to_value(problems).ok(),
+            Self::ConfigInvalid { problems, .. }
+            | Self::BindingConfig { problems, .. }
+            | Self::JobInput { problems, .. }
+            | Self::DocumentInvalid { problems } => serde_json::to_value(problems).ok(),
             Self::Manifest(error) => error.places(),
             Self::Package(error) => error.places(),
             _ => None,

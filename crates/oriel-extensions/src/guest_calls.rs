@@ -55,6 +55,7 @@ impl Calls for GuestCalls {
         let (mut lease, program) = answering(&handle, &call, &to, until).await?;
         let ask = Ask {
             principal: call.principal,
+            user: call.user.as_deref(),
             traceparent: call.traceparent.as_deref(),
             timeout: Some(left(until)?),
             dry_run: call.dry_run,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use oriel_access::{Access, AccessError, Room};
 use oriel_model::Timestamp;
 use oriel_model::id::TenantId;
 use oriel_model::limits::Limits;
@@ -13,8 +14,12 @@ use oriel_store::{KvQuota, KvScope, StoreError};
 
 use crate::Shared;
 
+/// Of a 64-bit integer in decimal digits, with its sign.
+const LONGEST_NUMBER: usize = 20;
+
 pub(crate) struct GuestKeyValue {
     store: Arc<dyn oriel_store::KeyValue>,
+    access: Access,
     clock: Arc<dyn Clock>,
     scope: KvScope,
     quota: KvQuota,
@@ -24,6 +29,7 @@ impl GuestKeyValue {
     pub(crate) fn new(shared: &Shared, tenant: TenantId, extension: ExtensionName, limits: &Limits) -> Self {
         Self {
             store: shared.stores.key_value.clone(),
+            access: shared.access.clone(),
             clock: shared.clock.clone(),
             scope: KvScope { tenant, extension },
             quota: KvQuota {
@@ -31,6 +37,25 @@ impl GuestKeyValue {
                 bytes: limits.kv_total.0,
             },
         }
+    }
+
+    /// A place for an entry below what the tenant may store in all, beside the extension's own quota. An entry that is
+    /// overwritten counts as long as it is there.
+    async fn room(&self, key: &str, length: usize) -> Result<Room, KeyValueError> {
+        let bytes = (key.len() + length) as u64;
+        self.access
+            .require_bytes(self.scope.tenant, bytes)
+            .await
+            .map_err(|error| match error {
+                AccessError::Quota { .. } => KeyValueError::LimitExceeded("the tenant's quota of stored bytes is used up".to_owned()),
+                error => {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "the quota of a guest's key-value call is not known"
+                    );
+                    KeyValueError::Unavailable("the key-value store is unavailable".to_owned())
+                }
+            })
     }
 
     fn expiry(&self, ttl: Option<Duration>) -> (Timestamp, Option<Timestamp>) {
@@ -51,6 +76,7 @@ impl KeyValue for GuestKeyValue {
 
     async fn set(&self, key: &str, value: Vec<u8>, ttl: Option<Duration>) -> Result<u64, KeyValueError> {
         let (now, expires_at) = self.expiry(ttl);
+        let _room = self.room(key, value.len()).await?;
         self.store
             .set(&self.scope, key, value, expires_at, self.quota, now)
             .await
@@ -69,6 +95,7 @@ impl KeyValue for GuestKeyValue {
         ttl: Option<Duration>,
     ) -> Result<Option<u64>, KeyValueError> {
         let (now, expires_at) = self.expiry(ttl);
+        let _room = self.room(key, value.len()).await?;
         self.store
             .compare_and_swap(&self.scope, key, expected, value, expires_at, self.quota, now)
             .await
@@ -77,6 +104,7 @@ impl KeyValue for GuestKeyValue {
 
     async fn increment(&self, key: &str, by: i64, ttl: Option<Duration>) -> Result<i64, KeyValueError> {
         let (now, expires_at) = self.expiry(ttl);
+        let _room = self.room(key, LONGEST_NUMBER).await?;
         self.store
             .increment(&self.scope, key, by, expires_at, self.quota, now)
             .await

@@ -25,7 +25,6 @@ use oriel_model::limits::Limits;
 use oriel_model::name::ExtensionName;
 use oriel_model::time::Clock;
 use oriel_sandbox::{CallError, Spent};
-use oriel_store::Used;
 use parking_lot::Mutex;
 
 use self::checks::Checks;
@@ -34,7 +33,8 @@ pub(crate) use self::keeper::start as start_keeper;
 pub use self::options::HealthOptions;
 pub use self::record::{HealthEvent, HealthEvents};
 pub(crate) use self::record::{Hub, Record};
-pub use self::report::{HealthNumbers, HealthReport, WindowCounts};
+pub use self::report::{HealthNumbers, HealthReport, PolicyReport, WindowCounts};
+use crate::baseline::Sums;
 use crate::budget::{BudgetWatch, Use};
 use crate::circuit::{Cause, Circuit, Seen, Verdict};
 use crate::moment::{Stopwatch, nanos};
@@ -99,6 +99,8 @@ pub(crate) struct Health {
 }
 
 struct Core {
+    /// What holds for this installation.
+    options: HealthOptions,
     circuit: Circuit,
     budgets: Option<BudgetWatch>,
     want: Option<Want>,
@@ -127,6 +129,7 @@ impl Health {
             retired: AtomicBool::new(false),
             feed: Feed::new(common.options.window),
             core: Mutex::new(Core {
+                options: common.options.clone(),
                 circuit: Circuit::new(),
                 budgets: None,
                 want: None,
@@ -139,9 +142,12 @@ impl Health {
 
     /// Follows what the installation says now: limits, budgets, whether it is in quarantine.
     pub(crate) fn follow(&self, installation: &Installation, limits: &Limits) {
-        let slow = limits.timeout.0.as_micros() * SLOW / 100;
+        let policy = self.common.options.policy_of(installation);
+        let share = limits.timeout.0.as_micros() * SLOW / 100;
+        let slow = policy.latency.map_or(share, |latency| latency.0.as_micros());
         self.slow_us.store(u64::try_from(slow).unwrap_or(u64::MAX), Ordering::Relaxed);
         let mut core = self.core.lock();
+        core.options = self.common.options.with(&policy);
         let before = core.circuit.state();
         let mut reason = None;
         if core.budgets.as_ref().is_none_or(|watch| !watch.is_of(&installation.budgets)) {
@@ -224,7 +230,7 @@ impl Health {
                     self.begin_anew();
                 }
                 // It is asked soon how it does itself.
-                core.checks.due = core.checks.due.min(self.now() + nanos(self.common.options.backoff_min));
+                core.checks.due = core.checks.due.min(self.now() + nanos(core.options.backoff_min));
             }
             _ => {}
         }
@@ -259,7 +265,8 @@ impl Health {
                     }
                 }
                 BudgetAction::Trip if core.circuit.is_closed() => {
-                    turned = Some(core.circuit.trip(now, &self.common.options, &reason));
+                    let Core { circuit, options, .. } = core;
+                    turned = Some(circuit.trip(now, options, &reason));
                 }
                 BudgetAction::Trip => {}
                 BudgetAction::Disable => core.want = Some(Want::Disable { reason }),
@@ -286,8 +293,9 @@ impl Health {
         };
         let seen = self.seen(now);
         let mut core = self.core.lock();
-        let before = core.circuit.state();
-        let reason = core.circuit.left(pass, verdict, streak, seen, now, &self.common.options);
+        let Core { circuit, options, .. } = &mut *core;
+        let before = circuit.state();
+        let reason = circuit.left(pass, verdict, streak, seen, now, options);
         let reason = reason.map(|reason| match spent.error {
             Some(error) if verdict.is_failure() => format!("{reason}; lastly: {}", brief(error)),
             _ => reason,
@@ -305,6 +313,7 @@ impl Health {
                         cpu_us: spent.resources.guest_cpu_us,
                         memory: spent.resources.peak_memory,
                         outbound_bytes: spent.outbound_bytes,
+                        model_spend: spent.model.spend,
                     },
                 );
             }
@@ -317,8 +326,9 @@ impl Health {
         let now = self.now();
         let seen = self.seen(now);
         let mut core = self.core.lock();
-        let before = core.circuit.state();
-        let reason = core.circuit.tick(seen, now, &self.common.options);
+        let Core { circuit, options, .. } = &mut *core;
+        let before = circuit.state();
+        let reason = circuit.tick(seen, now, options);
         self.turned(&mut core, before, reason);
         let before = core.circuit.state();
         self.look_at_budgets(&mut core, now, before);
@@ -338,7 +348,7 @@ impl Health {
     }
 
     /// What calls took since the last time.
-    pub(crate) fn take_bills(&self) -> Vec<(ContributionKind, Box<str>, Used)> {
+    pub(crate) fn take_bills(&self) -> Vec<(ContributionKind, Box<str>, Sums)> {
         self.feed.take_bills()
     }
 }

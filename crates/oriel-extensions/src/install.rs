@@ -8,6 +8,7 @@ use oriel_model::installation::Release;
 use oriel_model::limits::Limits;
 use oriel_model::manifest::{HOST_API, Manifest};
 use oriel_model::permissions::Permissions;
+use oriel_model::remote::RemoteUrl;
 use oriel_sandbox::{Sandbox, Shape};
 use oriel_store::StoreError;
 
@@ -24,12 +25,35 @@ pub enum Consent {
     Exactly(Permissions),
 }
 
+/// How a package is installed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InstallOptions {
+    /// What the administrator agrees to.
+    pub consent: Consent,
+    /// Whether it shall answer calls at once.
+    pub enable: bool,
+    /// Where the service of a remote extension runs; absent: where the manifest says.
+    pub remote_url: Option<RemoteUrl>,
+}
+
+impl InstallOptions {
+    /// As the manifest says where a service runs.
+    #[must_use]
+    pub const fn new(consent: Consent, enable: bool) -> Self {
+        Self {
+            consent,
+            enable,
+            remote_url: None,
+        }
+    }
+}
+
 /// What a package is, before anything is kept of it.
 #[derive(Debug, Clone)]
 pub struct Inspection {
     /// The release that installing it would make.
     pub release: Release,
-    /// What the component imports and exports.
+    /// What the component imports and exports; nothing of a remote extension.
     pub shape: Shape,
 }
 
@@ -53,23 +77,31 @@ impl Extensions {
     /// Reads, checks and compiles a package. What it leaves behind when a later step fails is a cache entry.
     pub(crate) async fn prepare(&self, bytes: Bytes) -> Result<Prepared, ExtensionError> {
         let (release, _, component) = self.read(bytes.clone()).await?;
-        if self.shared.sandbox.prepare(release.component, &component).await? {
-            self.shared.code.miss();
-        } else {
-            self.shared.code.hit();
+        if let (Some(digest), Some(component)) = (release.component, component) {
+            if self.shared.sandbox.prepare(digest, &component).await? {
+                self.shared.code.miss();
+            } else {
+                self.shared.code.hit();
+            }
         }
         Ok(Prepared { release, bytes })
     }
 
-    async fn read(&self, bytes: Bytes) -> Result<(Release, Shape, Vec<u8>), ExtensionError> {
+    async fn read(&self, bytes: Bytes) -> Result<(Release, Shape, Option<Vec<u8>>), ExtensionError> {
         let options = self.shared.options.clone();
         let work = move || {
             let size = bytes.len() as u64;
             let unpacked = oriel_package::read(&bytes, &options.package)?;
             let manifest = unpacked.package.manifest;
             check_host(&manifest, &options.ceiling)?;
-            let shape = Sandbox::inspect(&unpacked.package.component)?;
-            Sandbox::check(&shape, &manifest)?;
+            let shape = match &unpacked.package.component {
+                Some(component) => {
+                    let shape = Sandbox::inspect(component)?;
+                    Sandbox::check(&shape, &manifest)?;
+                    shape
+                }
+                None => Shape::default(),
+            };
             let release = Release {
                 manifest,
                 package: unpacked.digest,

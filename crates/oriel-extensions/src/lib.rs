@@ -11,26 +11,33 @@
 //! Not here: HTTP, SQL, WebAssembly (`oriel-sandbox`), tasks and their schemas (`oriel-tasks`).
 
 mod active;
+mod anomalies;
+mod baseline;
 mod bindings;
 mod budget;
 mod canary;
 mod change;
 mod circuit;
 mod code;
+mod collections;
 mod config;
 mod contributions;
 mod dependencies;
 mod dispatch;
 mod error;
 mod guest_calls;
+mod guest_collections;
 mod guest_metrics;
 mod guest_store;
 mod health;
 mod install;
+mod jobs;
 mod lifecycle;
 mod logs;
+mod models;
 mod moment;
 mod refusals;
+mod remote;
 mod routes;
 mod secrets;
 mod status;
@@ -53,7 +60,8 @@ use oriel_sandbox::Sandbox;
 use oriel_store::{Stores, UsageDelta};
 use parking_lot::{Mutex, RwLock};
 
-pub use self::active::{Active, Program};
+pub use self::active::{Active, HandlerSchemas, Program};
+pub use self::baseline::{AnomalyEvent, AnomalyEvents, AnomalyOptions, BaselineReport, BaselineSeries};
 pub use self::bindings::{
     Around, BindingPatch, BindingStatus, Bound, BoundToTask, Conflict, ConflictKind, Declared, Inactive, NewBinding, Party, Points,
     Resolution, Way,
@@ -66,18 +74,22 @@ pub use self::config::SECRET_MASK;
 pub use self::contributions::{ContributionFilter, ContributionStatus};
 pub use self::dispatch::Handle;
 pub use self::error::ExtensionError;
+pub use self::guest_collections::{Declared as DeclaredCollections, GuestCollections};
 pub use self::guest_metrics::{GUEST_BUCKETS, GuestMetrics, GuestSeries, GuestValue};
-pub use self::health::{HealthEvent, HealthEvents, HealthNumbers, HealthOptions, HealthReport, WindowCounts};
-pub use self::install::{Consent, Inspection};
+pub use self::health::{HealthEvent, HealthEvents, HealthNumbers, HealthOptions, HealthReport, PolicyReport, WindowCounts};
+pub use self::install::{Consent, Inspection, InstallOptions};
+pub use self::jobs::{JobOptions, NewJobRun};
 pub use self::logs::LogWakeups;
+pub use self::models::{EndpointError, EndpointReply, EndpointRequest, ModelEndpoint, ModelOptions, ModelPrice};
 pub use self::moment::{ManualStopwatch, Stopwatch, SystemStopwatch};
+pub use self::remote::{MAX_OVERLAP, WithSigningSecret};
 pub use self::routes::{AtAddress, RouteFound};
 pub use self::secrets::SecretStatus;
 pub use self::status::Status;
 pub use self::usage::{Prices, UsageGroups, UsageRow};
 pub use self::watch::Watcher;
 pub use self::worker::{Settled, Worker};
-pub use oriel_sandbox::SandboxStats;
+pub use oriel_sandbox::{HostCallError, SandboxStats};
 
 /// What the service is told by its operator.
 #[derive(Debug, Clone)]
@@ -92,6 +104,12 @@ pub struct ExtensionsOptions {
     pub node: String,
     /// When an installation counts as ill, and what is done about it.
     pub health: HealthOptions,
+    /// How it is learned what is usual, and what is not.
+    pub anomalies: AnomalyOptions,
+    /// How many jobs run at once.
+    pub jobs: JobOptions,
+    /// The model that extensions may ask; none when absent.
+    pub model: Option<ModelOptions>,
     /// The clock of windows and back-offs.
     pub stopwatch: Arc<dyn Stopwatch>,
     /// The hooks that the platform declares for every tenant.
@@ -106,6 +124,9 @@ impl Default for ExtensionsOptions {
             package: ReadLimits::default(),
             node: "local".to_owned(),
             health: HealthOptions::default(),
+            anomalies: AnomalyOptions::default(),
+            jobs: JobOptions::default(),
+            model: None,
             stopwatch: Arc::new(SystemStopwatch),
             platform_hooks: Vec::new(),
         }
@@ -127,6 +148,7 @@ struct Shared {
     options: ExtensionsOptions,
     stores: Stores,
     sandbox: Sandbox,
+    access: Access,
     sealer: Sealer,
     clock: Arc<dyn Clock>,
     slots: RwLock<HashMap<TenantId, HashMap<ExtensionName, Arc<dispatch::Slot>>>>,
@@ -142,6 +164,12 @@ struct Shared {
     canaries: canary::Registry,
     guest_metrics: guest_metrics::Boards,
     health: Arc<health::Common>,
+    jobs: jobs::Running,
+    baselines: baseline::Watches,
+    /// Listeners to anomalies may lag behind so many.
+    anomaly_events: tokio::sync::broadcast::Sender<AnomalyEvent>,
+    /// Anomalies raised since the start.
+    raised: std::sync::atomic::AtomicU64,
     /// Listeners to committed changes may lag behind so many.
     changes: tokio::sync::broadcast::Sender<Changed>,
     /// Of releases that were replaced, while somebody may still finish on them.
@@ -168,18 +196,21 @@ impl Extensions {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let logs = logs::LogWriter::start(stores.logs.clone(), clock.clone());
-        let refusals = refusals::RefusalWriter::start(access, clock.clone());
+        let refusals = refusals::RefusalWriter::start(access.clone(), clock.clone());
         let health = Arc::new(health::Common {
             options: options.health.clone(),
             stopwatch: options.stopwatch.clone(),
             hub: health::Hub::new(),
         });
+        let jobs = jobs::Running::new(options.jobs, &stores, clock.clone());
         let shared = Arc::new_cyclic(|this| Shared {
             this: this.clone(),
+            jobs,
             changes: tokio::sync::broadcast::channel(1_024).0,
             options,
             stores,
             sandbox,
+            access,
             sealer,
             clock,
             slots: RwLock::default(),
@@ -192,6 +223,9 @@ impl Extensions {
             canaries: canary::Registry::default(),
             guest_metrics: guest_metrics::Boards::default(),
             health,
+            baselines: baseline::Watches::default(),
+            anomaly_events: tokio::sync::broadcast::channel(1_024).0,
+            raised: std::sync::atomic::AtomicU64::new(0),
             retired: Mutex::default(),
             unwritten: tokio::sync::Mutex::default(),
         });
@@ -212,5 +246,6 @@ impl Extensions {
         self.shared.logs.flush().await;
         self.shared.refusals.flush().await;
         self.write_usage().await;
+        self.look_at_baselines(true).await;
     }
 }

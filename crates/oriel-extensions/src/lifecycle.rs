@@ -4,6 +4,8 @@ use bytes::Bytes;
 use oriel_model::access::Principal;
 use oriel_model::budget::Budgets;
 use oriel_model::canary::CanaryEnd;
+use oriel_model::health::Quarantine;
+use oriel_model::health_policy::HealthPolicy;
 use oriel_model::id::InstallationId;
 use oriel_model::installation::{FormerRelease, Installation, InstallationState, Release};
 use oriel_model::limits::{Limits, LimitsRequest};
@@ -12,8 +14,9 @@ use oriel_store::StoreError;
 use serde_json::{Value, json};
 
 use crate::change::Change;
-use crate::install::{Consent, Prepared};
-use crate::{ExtensionError, Extensions, config};
+use crate::install::{Consent, InstallOptions, Prepared};
+use crate::remote::WithSigningSecret;
+use crate::{ExtensionError, Extensions, config, remote};
 
 impl Extensions {
     /// Installs a package. Without enough consent the installation waits in `pending-consent`; when it needs a
@@ -29,18 +32,39 @@ impl Extensions {
         consent: Consent,
         enable: bool,
     ) -> Result<Installation, ExtensionError> {
+        let options = InstallOptions::new(consent, enable);
+        // In a box, as below: callers do not carry the room that an install takes.
+        let installed = Box::pin(self.install_with(principal, package, options)).await?;
+        Ok(installed.installation)
+    }
+
+    /// The same for every kind of extension: of a remote one, it may say where the service runs, and answers the secret that its
+    /// requests are signed with. Without an address the installation waits in `disabled`.
+    ///
+    /// # Errors
+    /// As for [`Extensions::install`]; also when an address is given for an extension that is a component.
+    pub async fn install_with(
+        &self,
+        principal: &Principal,
+        package: Bytes,
+        options: InstallOptions,
+    ) -> Result<WithSigningSecret, ExtensionError> {
         let change = Change::by(principal)?;
         let prepared = self.prepare(package).await?;
-        self.install_prepared(&change, prepared, &consent, enable).await
+        Box::pin(self.install_prepared(&change, prepared, options)).await
     }
 
     pub(crate) async fn install_prepared(
         &self,
         change: &Change<'_>,
         prepared: Prepared,
-        consent: &Consent,
-        enable: bool,
-    ) -> Result<Installation, ExtensionError> {
+        options: InstallOptions,
+    ) -> Result<WithSigningSecret, ExtensionError> {
+        let InstallOptions {
+            consent,
+            enable,
+            remote_url,
+        } = options;
         let release = prepared.release.clone();
         let name = release.manifest.name.clone();
         let _alone = self.alone(change.tenant, &name).await;
@@ -51,10 +75,12 @@ impl Extensions {
             });
         }
         self.check_dependencies(change.tenant, &release).await?;
-        let grant = self.decide(&release, &Permissions::default(), consent)?;
-        let configured = config::validate(&json!({}), &release).is_ok();
-        let runnable = grant.is_some() && configured;
+        let grant = self.decide(&release, &Permissions::default(), &consent)?;
         let now = self.shared.clock.now();
+        let (remote, secret) = self.new_service(change.tenant, &release, remote_url, now)?.unzip();
+        let placed = release.manifest.remote.is_none() || remote.as_ref().is_some_and(|service| service.url.is_some());
+        let configured = placed && config::validate(&json!({}), &release).is_ok();
+        let runnable = grant.is_some() && configured;
         let state = match (&grant, configured && enable) {
             (None, _) => InstallationState::PendingConsent,
             (Some(_), false) => InstallationState::Disabled,
@@ -75,14 +101,15 @@ impl Extensions {
             last_canary: None,
             secrets: std::collections::BTreeMap::new(),
             budgets: Budgets::default(),
+            remote,
+            health_policy: HealthPolicy::default(),
             quarantine: None,
             revision: 1,
             created_at: now,
             updated_at: now,
         };
-        if runnable {
-            self.rehearse(&installation, change.tenant_name, false).await?;
-        }
+        self.set_up(None, &installation, change.tenant_name, runnable.then_some(false))
+            .await?;
         let kept = self.shared.packages.read().await;
         let inserted = async {
             self.keep(change.tenant, &prepared).await?;
@@ -97,11 +124,15 @@ impl Extensions {
         drop(kept);
         if let Err(error) = inserted {
             self.forget_package(installation.release.package).await;
+            // Where another node was faster, they are its own.
+            if !matches!(error, ExtensionError::Conflict { .. }) {
+                Box::pin(self.return_collections(None, &installation)).await;
+            }
             return Err(error);
         }
         self.put_in_force(change, &installation);
         self.tell(change, &installation, "extension.install");
-        Ok(installation)
+        Ok(WithSigningSecret { installation, secret })
     }
 
     /// Moves an installation to another release. When that asks for more than the grant and consent is withheld,
@@ -121,7 +152,7 @@ impl Extensions {
         // Before the costly part: does it exist?
         self.find(change.tenant, name).await?;
         let prepared = self.prepare(package).await?;
-        self.upgrade_prepared(&change, name, prepared, &consent, if_match).await
+        Box::pin(self.upgrade_prepared(&change, name, prepared, &consent, if_match)).await
     }
 
     pub(crate) async fn upgrade_prepared(
@@ -143,6 +174,7 @@ impl Extensions {
         if present.release.package == release.package {
             return Ok(present);
         }
+        remote::same_kind(&present, &release)?;
         Self::refuse_beside_canary(&present)?;
         self.check_dependencies(change.tenant, &release).await?;
         self.check_dependents(change.tenant, name, Some(&release.manifest.version)).await?;
@@ -161,12 +193,12 @@ impl Extensions {
             return Ok(next);
         };
         let next = self.moved(&present, release, grant)?;
-        if next.state == InstallationState::Enabled {
-            self.rehearse(&next, change.tenant_name, true).await?;
-        }
-        let next = self
-            .commit_with(change, &prepared, next, present.revision, "extension.upgrade")
-            .await?;
+        let rehearse = (next.state == InstallationState::Enabled).then_some(true);
+        self.set_up(Some(&present), &next, change.tenant_name, rehearse).await?;
+        let committed = self
+            .commit_with(change, &prepared, next.clone(), present.revision, "extension.upgrade")
+            .await;
+        let next = self.or_return(committed, &present, &next).await?;
         self.forget_left_behind(&present, &next).await;
         Ok(next)
     }
@@ -209,7 +241,7 @@ impl Extensions {
             self.moved(&present, release, grant)?
         } else {
             let state = if first {
-                begins(&config::open(&self.shared.sealer, &present)?, &present.release)
+                begins(&config::open(&self.shared.sealer, &present)?, &present.release, &present)
             } else {
                 present.state
             };
@@ -219,10 +251,10 @@ impl Extensions {
                 ..present.clone()
             }
         };
-        if next.state == InstallationState::Enabled {
-            self.rehearse(&next, change.tenant_name, false).await?;
-        }
-        let next = self.commit(&change, next, present.revision, "extension.consent").await?;
+        let rehearse = (next.state == InstallationState::Enabled).then_some(false);
+        self.set_up(Some(&present), &next, change.tenant_name, rehearse).await?;
+        let committed = self.commit(&change, next.clone(), present.revision, "extension.consent").await;
+        let next = self.or_return(committed, &present, &next).await?;
         self.forget_left_behind(&present, &next).await;
         Ok(next)
     }
@@ -255,12 +287,15 @@ impl Extensions {
             config: former.config,
             previous: None,
             pending: None,
-            quarantine: None,
+            quarantine: self.quarantine_after(&present),
             canary: None,
             last_canary: ended.clone().or_else(|| present.last_canary.clone()),
             ..present.clone()
         };
-        let next = self.commit(&change, next, present.revision, "extension.rollback").await?;
+        // Its documents were good enough for it once; what was written since and does not fit stays as it is.
+        Box::pin(self.move_collections(Some(&present), &next, true)).await?;
+        let committed = self.commit(&change, next.clone(), present.revision, "extension.rollback").await;
+        let next = self.or_return(committed, &present, &next).await?;
         match ended {
             Some(_) => self.canary_is_over(CanaryEnd::RolledBack, &present, &next).await,
             None => self.forget_left_behind(&present, &next).await,
@@ -296,6 +331,7 @@ impl Extensions {
         let next = Installation { state, ..present.clone() };
         if enabled {
             config::validate(&config::open(&self.shared.sealer, &next)?, &next.release)?;
+            remote::require_url(&next)?;
             self.rehearse(&next, change.tenant_name, false).await?;
         }
         self.commit(&change, next, present.revision, action).await
@@ -373,7 +409,12 @@ impl Extensions {
             Err(error) => return Err(error.into()),
         }
         self.handle(change.tenant, change.tenant_name, &present.name).clear();
+        if let Err(error) = Box::pin(self.forget_collections(&present)).await {
+            // The next installation of this name finds that they are not its own and drops them.
+            tracing::warn!(extension = %present.name, error = &error as &dyn std::error::Error, "documents of an extension that is gone stay on disk");
+        }
         self.refresh_bindings(change.tenant).await;
+        self.cancel_jobs_of(change.tenant, &present.name).await;
         for package in packages(&present) {
             self.forget_package(package).await;
         }
@@ -395,7 +436,7 @@ impl Extensions {
         }
         // What nobody ever granted has not run and is not to be returned to.
         let (state, previous) = if present.state == InstallationState::PendingConsent {
-            (begins(&opened, &release), None)
+            (begins(&opened, &release, present), None)
         } else {
             let former = FormerRelease {
                 release: present.release.clone(),
@@ -413,9 +454,15 @@ impl Extensions {
             previous,
             pending: None,
             // It was the release before that kept failing.
-            quarantine: None,
+            quarantine: self.quarantine_after(present),
             ..present.clone()
         })
+    }
+
+    /// What another release leaves of a quarantine: nothing, unless the health policy names a role that must end it.
+    fn quarantine_after(&self, present: &Installation) -> Option<Quarantine> {
+        let held = self.policy_of(present).release_role.is_some();
+        present.quarantine.clone().filter(|_| held)
     }
 
     /// Commits what holds a new release, together with the release's bytes; without the one, the other is not kept.
@@ -459,8 +506,8 @@ fn packages(installation: &Installation) -> Vec<oriel_model::Digest> {
 }
 
 /// The state of an installation whose first release has just been granted: it waits where it still needs configuration.
-fn begins(opened: &Value, release: &Release) -> InstallationState {
-    if config::validate(opened, release).is_ok() {
+fn begins(opened: &Value, release: &Release, present: &Installation) -> InstallationState {
+    if remote::is_reachable(present) && config::validate(opened, release).is_ok() {
         InstallationState::Enabled
     } else {
         InstallationState::Disabled

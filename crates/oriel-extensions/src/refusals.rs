@@ -14,9 +14,11 @@ use oriel_sandbox::{Refusal, RefusalSink, SecretUse};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::models::ModelUsed;
+
 /// The same refusal is written at most once in this time, with the count of those in between.
 const QUIET: Duration = Duration::from_secs(60);
-/// The same for uses of a secret, which are nothing unusual.
+/// The same for uses of a secret or of the model, which are nothing unusual.
 const QUIET_USES: Duration = Duration::from_secs(3_600);
 /// Different refusals that are remembered; beyond it the memory starts anew.
 const REMEMBER: usize = 10_000;
@@ -31,6 +33,7 @@ pub(crate) struct RefusalWriter {
 enum Message {
     Refused(Refusal),
     SecretUsed(SecretUse),
+    ModelUsed(ModelUsed),
     Flush(oneshot::Sender<()>),
 }
 
@@ -50,6 +53,13 @@ impl RefusalWriter {
     pub(crate) fn secret_used(&self, used: SecretUse) {
         if self.inbox.try_send(Message::SecretUsed(used)).is_err() {
             tracing::warn!("a use of a secret is missing from the audit log: too many at once");
+        }
+    }
+
+    /// Takes note of a request to the model.
+    pub(crate) fn model_used(&self, used: ModelUsed) {
+        if self.inbox.try_send(Message::ModelUsed(used)).is_err() {
+            tracing::warn!("a request to the model is missing from the audit log: too many at once");
         }
     }
 
@@ -93,6 +103,19 @@ impl From<Refusal> for Note {
     }
 }
 
+impl From<ModelUsed> for Note {
+    fn from(used: ModelUsed) -> Self {
+        Self {
+            tenant: used.tenant,
+            extension: used.extension,
+            action: "model.used",
+            details: json!({ "model": used.model, "executionId": used.execution }),
+            what: used.model.to_string(),
+            quiet: QUIET_USES,
+        }
+    }
+}
+
 impl From<SecretUse> for Note {
     fn from(used: SecretUse) -> Self {
         Self {
@@ -112,6 +135,7 @@ async fn write(access: Access, clock: Arc<dyn Clock>, mut outbox: mpsc::Receiver
         let mut note = match message {
             Message::Refused(refusal) => Note::from(refusal),
             Message::SecretUsed(used) => Note::from(used),
+            Message::ModelUsed(used) => Note::from(used),
             Message::Flush(done) => {
                 let _ = done.send(());
                 continue;

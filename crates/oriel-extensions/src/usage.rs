@@ -7,6 +7,7 @@ use oriel_access::Access;
 use oriel_model::Timestamp;
 use oriel_model::access::{Principal, Scope};
 use oriel_model::contribution::ContributionKind;
+use oriel_model::money::Money;
 use oriel_model::name::{ContributionName, ExtensionName};
 use oriel_store::{UsageDelta, Used};
 
@@ -38,7 +39,8 @@ impl Prices {
         let seconds = used.cpu_us as f64 / 1e6;
         let millions = used.calls as f64 / 1e6;
         let gib = used.outbound_bytes as f64 / f64::from(1 << 30);
-        seconds * self.cpu_second + millions * self.million_calls + gib * self.outbound_gib
+        let model = Money(used.model_spend).units();
+        seconds * self.cpu_second + millions * self.million_calls + gib * self.outbound_gib + model
     }
 }
 
@@ -111,15 +113,21 @@ impl Extensions {
         let mut waiting = self.shared.unwritten.lock().await;
         let hour = UsageDelta::hour_of(self.shared.clock.now());
         for (tenant, extension, health) in self.billed() {
-            let bills = health.take_bills().into_iter();
-            waiting.extend(bills.filter_map(|(kind, name, used)| {
+            let bills = health.take_bills();
+            if !bills.is_empty() {
+                let watch = self.shared.baselines.of(tenant, &extension);
+                for (kind, name, sums) in &bills {
+                    watch.count(*kind, name, *sums);
+                }
+            }
+            waiting.extend(bills.into_iter().filter_map(|(kind, name, sums)| {
                 Some(UsageDelta {
                     tenant,
                     extension: extension.clone(),
                     kind,
                     contribution: name.parse().ok()?,
                     hour,
-                    used,
+                    used: sums.used,
                 })
             }));
         }

@@ -13,7 +13,7 @@ use oriel_model::access::Tenant;
 use tokio::sync::mpsc;
 
 use crate::change::Change;
-use crate::install::Consent;
+use crate::install::{Consent, InstallOptions};
 use crate::{ExtensionError, Extensions};
 
 /// A file is taken once it has not changed for so long: somebody may still be copying it.
@@ -100,7 +100,10 @@ impl Extensions {
                 .upgrade_prepared(&change, name.as_str(), prepared, &Consent::All, None)
                 .await
                 .map(|_| version),
-            Err(ExtensionError::NotFound { .. }) => self.install_prepared(&change, prepared, &Consent::All, true).await.map(|_| version),
+            Err(ExtensionError::NotFound { .. }) => {
+                let options = InstallOptions::new(Consent::All, true);
+                self.install_prepared(&change, prepared, options).await.map(|_| version)
+            }
             Err(error) => Err(error),
         }
     }

@@ -2,16 +2,24 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![allow(clippy::needless_pass_by_value, reason = "helpers take what is at hand")]
 
+#[path = "suite/anomalies.rs"]
+mod anomalies;
 #[path = "suite/bindings.rs"]
 mod bindings;
 #[path = "suite/canary.rs"]
 mod canary;
+#[path = "suite/collections.rs"]
+mod collections;
 #[path = "suite/config.rs"]
 mod config;
 #[path = "suite/guest_calls.rs"]
 mod guest_calls;
 #[path = "suite/health.rs"]
 mod health;
+#[path = "suite/health_policy.rs"]
+mod health_policy;
+#[path = "suite/jobs.rs"]
+mod jobs;
 #[path = "suite/lifecycle.rs"]
 mod lifecycle;
 #[path = "suite/logs.rs"]

@@ -41,6 +41,8 @@ pub struct Cause<'a> {
     pub tenant_name: &'a TenantName,
     /// Who, when somebody did.
     pub principal: Option<PrincipalId>,
+    /// On whose behalf: a user of the host's product.
+    pub user: Option<&'a str>,
     /// The task that it is about; handlers read it from their context.
     pub task: Option<TaskId>,
 }
@@ -51,6 +53,7 @@ impl<'a> From<&'a Principal> for Cause<'a> {
             tenant: principal.tenant,
             tenant_name: &principal.tenant_name,
             principal: Some(principal.id),
+            user: principal.user.as_deref(),
             task: None,
         }
     }

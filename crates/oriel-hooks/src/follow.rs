@@ -1,6 +1,6 @@
 //! What the platform fires of itself: changes of installations and of their health become its own hooks.
 
-use oriel_extensions::{Changed, HealthEvent};
+use oriel_extensions::{AnomalyEvent, Changed, HealthEvent};
 use oriel_model::health::HealthState;
 use serde_json::json;
 use tokio::sync::broadcast::error::RecvError;
@@ -25,6 +25,7 @@ impl Hooks {
     pub async fn follow(self, stop: CancellationToken) {
         let mut changes = self.shared.extensions.changes();
         let mut health = self.shared.extensions.health_events();
+        let mut anomalies = self.shared.extensions.anomaly_events();
         loop {
             let told = tokio::select! {
                 () = stop.cancelled() => break,
@@ -44,6 +45,14 @@ impl Hooks {
                     }
                     Err(RecvError::Closed) => break,
                 },
+                event = anomalies.recv() => match event {
+                    Ok(event) => self.was_odd(&event).await,
+                    Err(RecvError::Lagged(missed)) => {
+                        tracing::error!(missed, "anomalies came too fast for their hook");
+                        Ok(())
+                    }
+                    Err(RecvError::Closed) => break,
+                },
             };
             if let Err(error) = told {
                 tracing::error!(%error, "observers of the platform will not be told");
@@ -57,6 +66,7 @@ impl Hooks {
             tenant: changed.tenant,
             tenant_name: &changed.tenant_name,
             principal: None,
+            user: None,
             task: None,
         };
         let payload = || json!({ "extension": changed.extension, "version": changed.version, "reason": changed.action });
@@ -75,9 +85,34 @@ impl Hooks {
             tenant: event.tenant,
             tenant_name: &tenant.name,
             principal: None,
+            user: None,
             task: None,
         };
         let payload = || json!({ "extension": event.extension, "state": change.to, "reason": change.reason });
+        self.tell(cause, "alert", payload).await
+    }
+    async fn was_odd(&self, event: &AnomalyEvent) -> Result<(), HookError> {
+        let anomaly = &event.anomaly;
+        let Some(tenant) = self.shared.stores.tenants.get(event.tenant).await? else {
+            return Ok(());
+        };
+        let cause = Cause {
+            tenant: event.tenant,
+            tenant_name: &tenant.name,
+            principal: None,
+            user: None,
+            task: None,
+        };
+        let payload = || {
+            json!({
+                "extension": anomaly.extension,
+                "state": "anomaly",
+                "reason": anomaly.summary,
+                "anomalyId": anomaly.id,
+                "metric": anomaly.metric,
+                "severity": anomaly.severity,
+            })
+        };
         self.tell(cause, "alert", payload).await
     }
 }

@@ -31,6 +31,8 @@ struct Note {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     principal: Option<PrincipalId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    user: Option<Box<str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     task: Option<TaskId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     traceparent: Option<String>,
@@ -88,6 +90,7 @@ impl Hooks {
                 binding: bound.binding.id,
                 tenant_name: fire.cause.tenant_name.clone(),
                 principal: fire.cause.principal,
+                user: fire.cause.user.map(Into::into),
                 task: fire.cause.task,
                 traceparent: fire.traceparent.map(str::to_owned),
                 payload: payload.to_owned(),
@@ -129,6 +132,7 @@ impl Hooks {
             tenant: work.tenant,
             tenant_name: &note.tenant_name,
             principal: note.principal,
+            user: note.user.as_deref(),
             task: note.task,
         };
         let compiled = match self.compiled(work.tenant, &note.hook).await {
@@ -216,7 +220,7 @@ fn judge(report: &Report) -> Settled {
         (Outcome::Failed, Some(failure)) => {
             let told = format!("{}: {}", failure.code, failure.message);
             match failure.code {
-                "execution.rejected" | "execution.denied" | "execution.input_too_large" => Settled::Hopeless(told),
+                "execution.rejected" | "execution.denied" | "execution.input_too_large" | "hook.payload_unfit" => Settled::Hopeless(told),
                 _ => Settled::Again(told),
             }
         }

@@ -36,7 +36,7 @@ pub const VOCABULARY: &[Moment] = &[
         "alert",
         HookKind::Observe,
         true,
-        "An extension's health changed for the worse, or a budget was reached.",
+        "An extension's health changed for the worse, a budget was reached, or it did what it never did before.",
     ),
     moment(
         "component.render",
@@ -145,7 +145,14 @@ fn payload(moment: &Moment) -> Value {
     };
     match moment.name {
         "extension.installed" | "deploy" | "rollback" => object(&[("extension", "string"), ("version", "string"), ("reason", "string")]),
-        "alert" => object(&[("extension", "string"), ("state", "string"), ("reason", "string")]),
+        "alert" => object(&[
+            ("extension", "string"),
+            ("state", "string"),
+            ("reason", "string"),
+            ("anomalyId", "string"),
+            ("metric", "string"),
+            ("severity", "string"),
+        ]),
         "task.post-execute" | "error" => object(&[
             ("taskId", "string"),
             ("executionId", "string"),

@@ -199,6 +199,9 @@ pub struct Principal {
     pub role: Role,
     /// Its scopes; empty means all that its role has.
     pub scopes: Vec<Scope>,
+    /// On whose behalf it calls, in this one request: a user of the host's product, whom the platform does not know and the host
+    /// vouches for.
+    pub user: Option<Arc<str>>,
     /// Whether its sign-in asked for a second factor.
     pub mfa: bool,
     /// What a policy of the tenant lends it beyond its role, for this one request.
@@ -377,6 +380,7 @@ mod tests {
             service_account: None,
             role,
             scopes: scopes.to_vec(),
+            user: None,
             mfa: false,
             lent: None,
             judge: None,

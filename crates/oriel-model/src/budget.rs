@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{ByteSize, TimeSpan};
+use crate::money::Money;
 
 /// What happens when a budget is used up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -39,6 +40,8 @@ pub enum BudgetAxis {
     Calls,
     /// Bytes of bodies sent and got over HTTP.
     OutboundBytes,
+    /// What completions of the model cost.
+    ModelSpend,
 }
 
 impl BudgetAxis {
@@ -52,6 +55,7 @@ impl BudgetAxis {
             Self::Memory => "memory",
             Self::Calls => "calls",
             Self::OutboundBytes => "outboundBytes",
+            Self::ModelSpend => "modelSpend",
         }
     }
 }
@@ -91,6 +95,8 @@ budgets! {
     BytesBudget, ByteSize, "The most, in the window.";
     /// A budget of calls.
     CallsBudget, u64, "The most, in the window.";
+    /// A budget of money.
+    SpendBudget, Money, "The most, in the window, in the operator's currency.";
 }
 
 const fn a_minute() -> TimeSpan {
@@ -120,6 +126,9 @@ pub struct Budgets {
     /// Bytes of bodies sent and got over HTTP, all calls together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outbound_bytes: Option<BytesBudget>,
+    /// What completions of the model cost, all calls together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_spend: Option<SpendBudget>,
 }
 
 /// A budget whose numbers make no sense.
@@ -151,6 +160,8 @@ impl Budgets {
             self.calls.map(|budget| (BudgetAxis::Calls, budget.window, budget.action)),
             self.outbound_bytes
                 .map(|budget| (BudgetAxis::OutboundBytes, budget.window, budget.action)),
+            self.model_spend
+                .map(|budget| (BudgetAxis::ModelSpend, budget.window, budget.action)),
         ];
         all.into_iter().flatten().collect()
     }
@@ -179,6 +190,7 @@ impl Budgets {
                 BudgetAxis::OutboundBytes,
                 self.outbound_bytes.is_some_and(|budget| budget.limit.0 == 0),
             ),
+            (BudgetAxis::ModelSpend, self.model_spend.is_some_and(|budget| budget.limit.0 == 0)),
         ];
         if let Some((axis, _)) = zero.into_iter().find(|(_, zero)| *zero) {
             let problem = "`limit` must be above 0";
@@ -224,6 +236,7 @@ mod tests {
             (r#"{"calls": {"limit": 1, "window": "25h", "action": "warn"}}"#, BudgetAxis::Calls),
             (r#"{"errorRate": {"limit": 1.5, "action": "warn"}}"#, BudgetAxis::ErrorRate),
             (r#"{"memory": {"limit": 0, "action": "trip"}}"#, BudgetAxis::Memory),
+            (r#"{"modelSpend": {"limit": 0, "action": "throttle"}}"#, BudgetAxis::ModelSpend),
         ] {
             assert_eq!(read(senseless).unwrap().check().unwrap_err().axis, axis, "{senseless}");
         }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::collection::CollectionManifest;
 use crate::name::{ContributionName, HookName};
 
 /// The kinds of contribution that this version of the platform knows.
@@ -25,11 +26,13 @@ pub enum ContributionKind {
     Job,
     /// Answers HTTP requests below a path.
     Route,
+    /// Keeps documents.
+    Collection,
 }
 
 impl ContributionKind {
     /// Every kind.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Program,
         Self::Validator,
         Self::Sampler,
@@ -37,7 +40,15 @@ impl ContributionKind {
         Self::Hook,
         Self::Job,
         Self::Route,
+        Self::Collection,
     ];
+
+    /// Whether the component exports an interface of the guest API for it. Routes are answered by WASI's, and collections are kept by
+    /// the host.
+    #[must_use]
+    pub const fn has_interface(self) -> bool {
+        !matches!(self, Self::Route | Self::Collection)
+    }
 
     /// The text of the API, such as `event-handler`.
     #[must_use]
@@ -50,6 +61,7 @@ impl ContributionKind {
             Self::Hook => "hook",
             Self::Job => "job",
             Self::Route => "route",
+            Self::Collection => "collection",
         }
     }
 
@@ -64,6 +76,7 @@ impl ContributionKind {
             Self::Hook => "hooks",
             Self::Job => "jobs",
             Self::Route => "routes",
+            Self::Collection => "collections",
         }
     }
 
@@ -113,6 +126,9 @@ pub struct Contribution {
     /// Of a route: who may call it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access: Option<RouteAccess>,
+    /// Of a collection: its schema, indexes, rule and limits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collection: Option<CollectionManifest>,
 }
 
 impl Contribution {
@@ -130,6 +146,7 @@ impl Contribution {
             hook: None,
             path: None,
             access: None,
+            collection: None,
         }
     }
 }

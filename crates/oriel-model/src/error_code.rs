@@ -312,6 +312,41 @@ codes! {
         "A window or a limit is out of range, or an action is not one that there is.",
         "Correct the place that `detail` names: windows last 1s to 24h, limits are above zero, error rates at most 1.";
 
+    HealthPolicyInvalid "extension.health_policy_invalid" 422 Caller "The health policy cannot be set",
+        "A number or a span of time is out of range, or two of them contradict each other.",
+        "Correct the field that `detail` names: shares are percentages, spans of time are above zero, `backoffMax` is not below `backoff`.";
+    QuarantineHeld "extension.quarantine_held" 403 Caller "Your role may not let the extension out of quarantine",
+        "The extension's health policy names a role (`releaseRole`) that is above yours.",
+        "Let somebody with that role release it, or let them change the policy.";
+
+    // Anomalies
+    AnomalyNotFound "anomaly.not_found" 404 Caller "There is no such anomaly in this tenant",
+        "The id is wrong, belongs to another tenant, or the anomaly was last seen longer ago than `retention.anomalies`.",
+        "List them with `oriel anomaly list`.";
+    AnomalySettled "anomaly.settled" 409 Caller "Somebody has dismissed the anomaly already",
+        "What was dismissed stays dismissed: the like of it is usual from then on.",
+        "Look at it with `oriel anomaly show ID`.";
+    IncidentInvalid "incident.invalid" 422 Caller "There can be no such incident report",
+        "A report needs either an anomaly, or an extension with a span of time of at most 31 days that ends after it begins.",
+        "Pass `anomaly`, or `extension` with `from` and `to`.";
+
+    // Jobs
+    JobRunNotFound "job.not_found" 404 Caller "There is no such job run in this tenant",
+        "The id is wrong, belongs to another tenant or extension, or the run was over for longer than `retention.jobs`.",
+        "List the runs with `oriel job list NAME`.";
+    JobRunState "job.state" 409 Caller "The run's state does not allow that",
+        "A run that is over cannot be cancelled, and only one that failed, is dead or was cancelled can be tried again.",
+        "Look at the run with `oriel job show NAME ID`; start a new one with `oriel job run`.";
+    JobQueueFull "job.queue_full" 429 Guest "Too many runs wait for this extension",
+        "As many runs of its jobs wait as its limit `job_queue` allows, whoever started them.",
+        "Wait until some are done, cancel what nobody needs, or raise the limit.";
+    JobInterrupted "job.interrupted" 500 Host "The attempt was broken off",
+        "The server that ran the attempt stopped or crashed before the job answered. Seen in the attempts of a run.",
+        "Nothing if the run went on by itself. If the job crashes the server each time, read the server's log and report it.";
+    JobUninstalled "job.uninstalled" 409 Caller "The extension was uninstalled",
+        "The run waited for an extension that was uninstalled, or replaced by another installation of the same name. Seen in the error of a run.",
+        "Start the run anew if the extension is there again.";
+
     // Routes
     RouteNotFound "route.not_found" 404 Caller "There is no such route",
         "The tenant, the extension or a route with such a path does not exist, or they are not for the key that came.",
@@ -371,6 +406,38 @@ codes! {
     ExecutionUnjudged "execution.unjudged" 502 Guest "A validator could not judge the output",
         "An inline validator that is bound with `onError: closed` or `retry` failed itself, so nobody knows whether the output is valid. The execution is recorded as failed.",
         "Look up the validator's own error in `detail`. Bind it with `onError: open` to let outputs through that it cannot judge.";
+    // Collections
+    CollectionNotFound "collection.not_found" 404 Caller "There is no such collection",
+        "The extension is not installed in this tenant, or its manifest has no collection of that name.",
+        "List them with `oriel collection list NAME`.";
+    CollectionMisfit "collection.misfit" 409 Caller "Documents do not fit the new release",
+        "The release changes a collection's schema or a unique index, and documents that are there do not fit it. Nothing was changed: the former release runs on.",
+        "`detail` names the collection, how many documents do not fit and the first of them. Correct or delete those (`oriel collection get`, `put`, `delete`), or make the release accept them.";
+    CollectionCanary "collection.canary" 409 Caller "The canary has other collections",
+        "The release that would run as a canary declares collections otherwise than the one beside it, and both would write the same documents.",
+        "Upgrade to a release that changes the collections first, without a canary; then try the rest out.";
+    CollectionQuota "collection.quota" 409 Caller "The collection is full",
+        "The write would pass a limit on the number or the bytes of documents: the installation's `collection_documents` or `collection_bytes`, or the collection's own `max_documents` or `max_bytes`.",
+        "Delete what nobody needs, or raise the limit with `oriel limits`.";
+    CollectionBusy "collection.busy" 503 Host "The extension is being upgraded",
+        "A release with other collections takes over just now, and this write came for the former one.",
+        "Try again in a moment.";
+    DocumentNotFound "document.not_found" 404 Caller "There is no such document",
+        "No document of this id is in the collection.",
+        "Find it with `oriel collection query`.";
+    DocumentInvalid "document.invalid" 422 Caller "The document does not fit its collection",
+        "The document is not a JSON object, nests too deep, is too long, has an id that cannot be one, or breaks the collection's schema. `errors` names the places.",
+        "Correct those places; `oriel contributions show` prints the schema.";
+    DocumentExists "document.exists" 409 Caller "Such a document exists already",
+        "Another document has this id, or the same values in a unique index.",
+        "Change the document that is there, or write another one.";
+    DocumentVersion "document.version" 412 Caller "The document was changed by somebody else",
+        "`If-Match` names another version than the one that is stored now.",
+        "Read the document again, apply the change to what is there now, and send its new `ETag`.";
+    DocumentQuery "document.query_invalid" 400 Caller "The query cannot be answered",
+        "The filter is not of the language of filters, no index gives the wanted order, or the query would have to look at too many documents.",
+        "`detail` says what and where. Declare an index that begins with the fields that the filter fixes and ends with those of the order.";
+
     // Hooks
     HookNotFound "hook.not_found" 404 Caller "There is no such hook in this tenant",
         "The tenant has not declared a hook of this name, and it is none of the platform's own.",
@@ -391,8 +458,11 @@ codes! {
         "The payload breaks the input schema at the places that `errors` names.",
         "Correct the payload, or the hook's input schema.";
     HookAnswer "hook.answer_invalid" 502 Guest "A handler's answer does not fit the hook",
-        "The handler answered what is not JSON, breaks the hook's output schema, or (in a filter) is no payload that the next handler could take.",
+        "The handler answered what is not JSON, breaks the hook's output schema or the one of its own manifest, or (in a filter) is no payload that the next handler could take.",
         "Correct the extension, or the hook's output schema. With `onError: open` such a handler is passed over.";
+    HookUnfit "hook.payload_unfit" 422 Caller "The payload does not fit a handler's own schema",
+        "The handler's manifest says with `input_schema` which payloads it takes, and this is none of them. The hook's own schema may allow more. Seen in the outcome of a handler, which was not called.",
+        "Fire the hook with a payload that fits, bind a handler that takes it, or bind it with `onError: open` to go on without it.";
     HookHandlerFailed "hook.handler_failed" 502 Guest "A handler of the hook failed",
         "A handler failed whose binding (or hook) says that the whole fails with it; `errors` names each failed handler with its own code.",
         "Look up the handler's code. Bind it with `onError: open` to go on without it, or with `retry` to try again.";
@@ -415,7 +485,7 @@ codes! {
         "The input is longer than the extension's `input` limit.",
         "Send less, or raise the limit.";
     OutputInvalid "execution.output_invalid" 502 Guest "The program's output does not fit the task's schema",
-        "The program answered, but with a value that its output schema does not allow, or that is not JSON.",
+        "The program answered, but with a value that its output schema does not allow, that nests deeper than 128 levels, or that is not JSON.",
         "Mend the program, or correct the task's output schema.";
     OutputTooLarge "execution.output_too_large" 502 Guest "The program's output is too large",
         "The output is longer than the extension's `output` limit.",
@@ -450,6 +520,36 @@ codes! {
     ProgramInternal "execution.failed" 502 Guest "The program failed",
         "The program answered `internal`; `detail` is its message.",
         "Read its log; report it to its publisher.";
+    RemoteNone "remote.not_remote" 409 Caller "The extension is not remote",
+        "What was asked is about the service of a remote extension, but this one is a component.",
+        "Look at `oriel show NAME`: only extensions with a `remote` part have a service.";
+    RemoteChanged "remote.kind_changed" 409 Caller "A release cannot turn a component into a service",
+        "The installed release is a component and the new one is remote, or the other way round. Both need different things from an administrator.",
+        "Uninstall the extension and install the new release.";
+    RemoteUrlInvalid "remote.url_invalid" 422 Caller "The service's address cannot be used",
+        "The text is not an address of HTTP or HTTPS, has a user, query or fragment in it, or is too long.",
+        "Pass an address such as `https://orders.example.com`, without what follows the path.";
+    RemoteUrlMissing "remote.url_missing" 409 Caller "Nobody has said where the service runs",
+        "The extension is remote and its manifest names no address for all.",
+        "Set it: `oriel remote set NAME --url https://…`.";
+    RemoteAddress "remote.address_forbidden" 502 Guest "The service's address is not one that may be called",
+        "The name of the service's host leads to a private, local or otherwise reserved address that the server's operator did not allow, or the address is of plain HTTP in a public network.",
+        "Use `https`, correct the address, or let the operator list the network in `private_networks`.";
+    RemoteUnreachable "remote.unreachable" 503 Guest "The remote service does not answer",
+        "No connection could be made, TLS was not agreed upon, or the connection broke before the answer was complete.",
+        "Look whether the service runs at the address that `oriel show NAME` names; `detail` says what failed.";
+    RemoteRefused "remote.refused" 502 Guest "The remote service refused the request",
+        "The service answered 401, 403 or 409: it does not know the secret that the request was signed with, its clock is wrong, or it took the request for one that it has seen.",
+        "Give the service the secret (`oriel remote rotate NAME` shows a new one), and look at its clock.";
+    RemoteAnswer "remote.answer_invalid" 502 Guest "The remote service's answer breaks the protocol",
+        "The answer is not JSON, not of the form that the protocol says, compressed, a redirect, or has an unexpected status.",
+        "Correct the service; `detail` says what is wrong, and the book's page on the protocol what is expected.";
+    RemoteToken "remote.token_invalid" 401 Caller "The token of the call is not valid",
+        "A host call came with a token that this node does not know: the call that it belongs to is over, or ran on another node.",
+        "Make host calls before answering, at the address that the request names, with the token that it carries.";
+    RemoteHostCall "remote.host_call_unknown" 404 Caller "There is no such host call",
+        "The name after `/oriel/v1/host/` is not one of the host's functions.",
+        "See the list in the book's page on the protocol.";
     ExecutionCancelled "execution.cancelled" 409 Caller "The execution was cancelled",
         "The caller went away, or `stopOnFirstError` ended the batch before this item ran.",
         "Run the item again if it is still wanted.";

@@ -198,8 +198,16 @@ id_type!(
     LeaseId, "lease", "a lease"
 );
 id_type!(
+    /// One run of a job.
+    JobRunId, "jrun", "a job run"
+);
+id_type!(
     /// One fire of a hook.
     FireId, "fire", "a fire"
+);
+id_type!(
+    /// Something that an installation never did before.
+    AnomalyId, "anom", "an anomaly"
 );
 id_type!(
     /// One line of the audit log.

@@ -9,11 +9,13 @@ use crate::budget::Budgets;
 use crate::canary::{Canary, CanaryOutcome};
 use crate::digest::Digest;
 use crate::health::Quarantine;
+use crate::health_policy::HealthPolicy;
 use crate::id::{InstallationId, TenantId};
 use crate::limits::LimitsRequest;
 use crate::manifest::Manifest;
 use crate::name::{ExtensionName, SecretName};
 use crate::permissions::Permissions;
+use crate::remote::RemoteUrl;
 use crate::time::Timestamp;
 
 /// Whether an installation answers calls.
@@ -37,8 +39,9 @@ pub struct Release {
     pub manifest: Manifest,
     /// Digest of the package file, its key in the blob store.
     pub package: Digest,
-    /// Digest of the component inside it, its key in the code cache.
-    pub component: Digest,
+    /// Digest of the component inside it, its key in the code cache; absent of a remote extension.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub component: Option<Digest>,
     /// Length of the package file in bytes.
     pub size: u64,
 }
@@ -76,12 +79,18 @@ pub struct Installation {
     /// Secrets that the administrator set, for the headers of its outbound requests.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub secrets: BTreeMap<SecretName, StoredSecret>,
+    /// Where the service of a remote extension runs and how it knows that it is called by this server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote: Option<Box<RemoteService>>,
     /// Limits that the administrator set; they win over the manifest's.
     #[serde(default)]
     pub limits: LimitsRequest,
     /// What it may use over a while.
     #[serde(default, skip_serializing_if = "Budgets::is_empty")]
     pub budgets: Budgets,
+    /// When it counts as ill, where that is otherwise than the server's settings say.
+    #[serde(default, skip_serializing_if = "HealthPolicy::is_empty")]
+    pub health_policy: HealthPolicy,
     /// Why it is not called although it is enabled, if so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quarantine: Option<Quarantine>,
@@ -91,6 +100,30 @@ pub struct Installation {
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
+}
+
+/// The service of a remote extension, as one tenant uses it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RemoteService {
+    /// Where it runs; absent as long as nobody has said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<RemoteUrl>,
+    /// What requests are signed with, the newest first.
+    pub signing: Vec<SigningSecret>,
+}
+
+/// A secret that requests to a service are signed with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SigningSecret {
+    /// The secret, sealed (see `oriel-extensions`' module on remote services).
+    pub sealed: String,
+    /// When it was made.
+    pub made_at: Timestamp,
+    /// When requests stop to be signed with it; absent of the newest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
 }
 
 /// A secret that was set.

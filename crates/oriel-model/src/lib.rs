@@ -10,10 +10,12 @@
 //! has an [`ErrorCode`].
 
 pub mod access;
+pub mod anomaly;
 pub mod audit;
 pub mod binding;
 pub mod budget;
 pub mod canary;
+pub mod collection;
 pub mod comparison;
 pub mod compliance;
 pub mod contribution;
@@ -21,19 +23,24 @@ pub mod digest;
 mod error_code;
 pub mod execution;
 pub mod health;
+pub mod health_policy;
 pub mod hook;
 pub mod id;
+pub mod incident;
 pub mod installation;
+pub mod job;
 pub mod limits;
 pub mod log;
 pub mod manifest;
 pub mod member;
+pub mod money;
 pub mod name;
 pub mod page;
 pub mod permissions;
 pub mod policy;
 pub mod quota;
 pub mod recommendation;
+pub mod remote;
 pub mod route;
 pub mod sample;
 pub mod schema;

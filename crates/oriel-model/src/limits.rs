@@ -281,6 +281,18 @@ limits! {
     kv_value: ByteSize = mib(1), max mib(16);
     /// All keys and values of one installation together.
     kv_total: ByteSize = mib(64), max mib(10_240);
+    /// Documents that the collections of one installation keep together.
+    collection_documents: u32 = 100_000, max 100_000_000;
+    /// All documents of one installation together, their ids included.
+    collection_bytes: ByteSize = mib(256), max mib(102_400);
+    /// Length of one document, in bytes of JSON.
+    document: ByteSize = mib(1), max mib(16);
+    /// Runs of jobs that wait at once for one installation, whoever started them; one more is refused.
+    job_queue: u32 = 10_000, max 1_000_000;
+    /// Length of a job's input that the extension puts into its own queue, in bytes of JSON.
+    job_input: ByteSize = ByteSize(256 << 10), max mib(8);
+    /// Completions that one call may ask of the model.
+    model_requests: u32 = 20, max 1_000;
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 
 mod build;
 mod check;
+mod collections;
 mod diagnostic;
 mod document;
 mod hint;
@@ -25,10 +26,12 @@ pub use self::check::Problem;
 pub use self::diagnostic::{Diagnostic, Diagnostics};
 pub use self::parse::{Resolve, parse, parse_bytes, parse_project};
 pub use self::shape::json_schema;
+use crate::collection::CollectionManifest;
 use crate::contribution::{Contribution, ContributionKind, RouteAccess};
-use crate::limits::LimitsRequest;
+use crate::limits::{LimitsRequest, TimeSpan};
 use crate::name::{ContributionName, ExtensionName, HookName, PublisherName};
 use crate::permissions::Permissions;
+use crate::remote::RemoteUrl;
 
 /// The guest API's version that this build speaks. A manifest's `host_api` must accept it.
 pub const HOST_API: semver::Version = semver::Version::new(0, 1, 0);
@@ -57,6 +60,8 @@ pub const MAX_CALLS: usize = 64;
 pub const MAX_SECRETS: usize = 32;
 /// The most hosts of one secret.
 pub const MAX_SECRET_HOSTS: usize = 32;
+/// The most models that a manifest may name.
+pub const MAX_MODELS: usize = 32;
 /// The most dependencies.
 pub const MAX_DEPENDENCIES: usize = 64;
 /// The links that a manifest may give.
@@ -102,6 +107,9 @@ pub struct Manifest {
     /// Its routes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub routes: Vec<Declaration>,
+    /// Its collections.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub collections: Vec<CollectionManifest>,
     /// What it wants to reach.
     #[serde(default)]
     pub permissions: Permissions,
@@ -111,6 +119,9 @@ pub struct Manifest {
     /// How instances are reused.
     #[serde(default)]
     pub reuse: Reuse,
+    /// Present when the extension is an HTTP service and the package holds no component.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote: Option<RemoteManifest>,
     /// JSON Schema 2020-12 of its configuration. Properties with `"writeOnly": true` are secrets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config_schema: Option<Value>,
@@ -172,6 +183,12 @@ pub struct Declaration {
     /// Who may call a route.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access: Option<RouteAccess>,
+    /// How often a run of a job is tried, 1 to 20; 3 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempts: Option<u32>,
+    /// The pause before a job's second attempt, up to an hour; 5 s when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backoff: Option<TimeSpan>,
 }
 
 impl Declaration {
@@ -179,11 +196,14 @@ impl Declaration {
     #[must_use]
     pub const fn fields(kind: ContributionKind) -> &'static [&'static str] {
         match kind {
-            ContributionKind::Program | ContributionKind::Job => &["input_schema", "output_schema"],
+            ContributionKind::Program => &["input_schema", "output_schema"],
+            ContributionKind::Job => &["input_schema", "output_schema", "attempts", "backoff"],
             ContributionKind::Validator | ContributionKind::Sampler => &["config_schema"],
             ContributionKind::EventHandler => &["types", "config_schema"],
             ContributionKind::Hook => &["hook", "input_schema", "output_schema", "config_schema"],
             ContributionKind::Route => &["path", "access"],
+            // They have a type of their own.
+            ContributionKind::Collection => &[],
         }
     }
 
@@ -197,6 +217,7 @@ impl Declaration {
             config_schema: self.config_schema.clone(),
             types: self.types.clone(),
             hook: self.hook.clone(),
+            collection: None,
             path: self.path.clone(),
             access: match kind {
                 ContributionKind::Route => Some(self.access.unwrap_or_default()),
@@ -204,6 +225,17 @@ impl Declaration {
             },
         }
     }
+}
+
+/// What the manifest of a remote extension says of its service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RemoteManifest {
+    /// The version of the protocol that it speaks.
+    pub protocol: u32,
+    /// Where the service runs unless the administrator says otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<RemoteUrl>,
 }
 
 /// Whether an instance may serve more than one call.
@@ -219,11 +251,11 @@ pub enum Reuse {
 }
 
 impl Manifest {
-    /// The declarations of a kind; none of programs, which have a type of their own.
+    /// The declarations of a kind; none of programs and collections, which have types of their own.
     #[must_use]
     pub fn declared(&self, kind: ContributionKind) -> &[Declaration] {
         match kind {
-            ContributionKind::Program => &[],
+            ContributionKind::Program | ContributionKind::Collection => &[],
             ContributionKind::Validator => &self.validators,
             ContributionKind::Sampler => &self.samplers,
             ContributionKind::EventHandler => &self.event_handlers,
@@ -238,6 +270,7 @@ impl Manifest {
     pub fn has(&self, kind: ContributionKind) -> bool {
         match kind {
             ContributionKind::Program => !self.programs.is_empty(),
+            ContributionKind::Collection => !self.collections.is_empty(),
             other => !self.declared(other).is_empty(),
         }
     }
@@ -254,7 +287,12 @@ impl Manifest {
         let others = ContributionKind::ALL
             .into_iter()
             .flat_map(|kind| self.declared(kind).iter().map(move |declaration| declaration.contribution(kind)));
-        programs.chain(others).collect()
+        let collections = self.collections.iter().map(|collection| Contribution {
+            description: collection.description.clone(),
+            collection: Some(collection.clone()),
+            ..Contribution::new(ContributionKind::Collection, collection.name.clone())
+        });
+        programs.chain(others).chain(collections).collect()
     }
 
     /// One contribution by its kind and name.

@@ -3,6 +3,7 @@
 //! A grant is itself a [`Permissions`]: "is it within" and "may it" are pure questions on this type, and
 //! whatever is not listed is refused.
 
+mod models;
 mod programs;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+pub use self::models::{ModelName, ModelNameError, ModelPermission};
 pub use self::programs::{ProgramPattern, ProgramPatternError};
 use crate::name::SecretName;
 
@@ -23,6 +25,9 @@ use crate::name::SecretName;
 pub struct Permissions {
     /// Use the extension's own key-value store in this tenant.
     pub key_value: bool,
+    /// Use the extension's own collections in this tenant.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub collections: bool,
     /// Hosts that outbound HTTP may reach, such as `api.github.com`, `*.example.com`, `https://api.acme.io:8443`.
     pub network: Vec<HostPattern>,
     /// Private, loopback or link-local networks that outbound HTTP may reach, in CIDR form. A host must also
@@ -41,6 +46,12 @@ pub struct Permissions {
     #[schemars(with = "BTreeMap<String, Vec<HostPattern>>", extend("examples" = [{"github-token": ["api.github.com"]}]))]
     #[cfg_attr(feature = "openapi", schema(value_type = BTreeMap<String, Vec<HostPattern>>))]
     pub secrets: BTreeMap<SecretName, Vec<HostPattern>>,
+    /// Put runs of its own jobs into a durable queue.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub queue: bool,
+    /// Ask the operator's model for completions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<ModelPermission>,
 }
 
 impl Permissions {
@@ -57,6 +68,9 @@ impl Permissions {
         let mut wider = Vec::new();
         if self.key_value && !grant.key_value {
             wider.push("key_value".to_owned());
+        }
+        if self.collections && !grant.collections {
+            wider.push("collections".to_owned());
         }
         wider.extend(
             self.network
@@ -85,6 +99,12 @@ impl Permissions {
                     .filter(|wanted| !covered(wanted))
                     .map(|wanted| format!("secrets {name} for {wanted}")),
             );
+        }
+        if self.queue && !grant.queue {
+            wider.push("queue".to_owned());
+        }
+        if let Some(model) = &self.model {
+            wider.extend(model.beyond(grant.model.as_ref()));
         }
         wider
     }

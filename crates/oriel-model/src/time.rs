@@ -93,6 +93,23 @@ impl Timestamp {
     }
 }
 
+const DAY_MS: i64 = 86_400_000;
+
+impl Timestamp {
+    /// The beginning of the day, in UTC, in which it lies.
+    #[must_use]
+    pub const fn start_of_day(self) -> Self {
+        Self(self.0 - self.0.rem_euclid(DAY_MS))
+    }
+
+    /// The beginning of the month, in UTC, in which it lies.
+    #[must_use]
+    pub const fn start_of_month(self) -> Self {
+        let (year, month, _) = civil_from_days(self.0.div_euclid(DAY_MS));
+        Self(days_from_civil(year, month, 1) * DAY_MS)
+    }
+}
+
 /// Days since the epoch to a civil date, after Howard Hinnant's `civil_from_days`
 /// (<https://howardhinnant.github.io/date_algorithms.html>).
 const fn civil_from_days(days: i64) -> (i64, i64, i64) {
@@ -227,6 +244,22 @@ mod tests {
             "2023-11-14T23:13:20.1259+01:00".parse(),
             Ok(Timestamp::from_millis(1_700_000_000_125))
         );
+    }
+
+    #[test]
+    fn days_and_months_begin_in_utc() {
+        for (moment, day, month) in [
+            ("2024-02-29T23:59:59.999Z", "2024-02-29T00:00:00.000Z", "2024-02-01T00:00:00.000Z"),
+            ("2024-03-01T00:00:00.000Z", "2024-03-01T00:00:00.000Z", "2024-03-01T00:00:00.000Z"),
+            ("1969-12-31T12:00:00.000Z", "1969-12-31T00:00:00.000Z", "1969-12-01T00:00:00.000Z"),
+        ] {
+            let read = |text: &str| text.parse::<Timestamp>().unwrap();
+            assert_eq!(
+                (read(moment).start_of_day(), read(moment).start_of_month()),
+                (read(day), read(month)),
+                "{moment}"
+            );
+        }
     }
 
     #[test]

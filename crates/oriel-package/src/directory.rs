@@ -33,7 +33,15 @@ pub fn read_project(directory: &Path) -> Result<(Manifest, Build), PackageError>
 pub fn from_directory(directory: &Path) -> Result<Package, PackageError> {
     let limits = ReadLimits::default();
     let (manifest, build) = read_project(directory)?;
-    let component = file(directory, &build.component_path(&manifest.name), "the component", limits.component)?;
+    let component = match &manifest.remote {
+        Some(_) => None,
+        None => Some(file(
+            directory,
+            &build.component_path(&manifest.name),
+            "the component",
+            limits.component,
+        )?),
+    };
     let readme = match file(directory, "README.md", "the README", limits.readme) {
         Ok(bytes) => Some(String::from_utf8(bytes).map_err(|_| PackageError::invalid("README.md is not UTF-8 text"))?),
         Err(PackageError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => None,

@@ -18,6 +18,8 @@ pub(crate) const BLOBS: &str = "blobs/sha256/";
 pub(crate) const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 pub(crate) const IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
 pub(crate) const EMPTY: &str = "application/vnd.oci.empty.v1+json";
+/// What the image of a remote extension is, which has nothing to run.
+pub(crate) const REMOTE: &str = "application/vnd.oriel.remote.v1";
 pub(crate) const WASM_CONFIG: &str = "application/vnd.wasm.config.v0+json";
 pub(crate) const WASM: &str = "application/wasm";
 pub(crate) const MANIFEST: &str = "application/vnd.oriel.manifest.v1+json";

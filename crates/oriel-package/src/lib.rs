@@ -1,7 +1,8 @@
 //! Packages: one `.oriel` file per release, in and out.
 //!
 //! A package is a tar archive of an OCI image layout in the CNCF Wasm artifact layout: one image manifest whose
-//! only layer is the component, and beside it, as referrers, the Oriel manifest, README, assets and SBOM. It is
+//! only layer is the component (of a remote extension, an artifact without content), and beside it, as referrers, the Oriel
+//! manifest, README, assets and SBOM. It is
 //! reproducible: the same content gives the same bytes, and [`read`] takes nothing but the one form that
 //! [`pack`] writes.
 //!
@@ -41,8 +42,8 @@ pub const MEDIA_TYPE: &str = "application/vnd.oriel.package";
 pub struct Package {
     /// The manifest.
     pub manifest: Manifest,
-    /// The WebAssembly component.
-    pub component: Vec<u8>,
+    /// The WebAssembly component; absent of a remote extension, whose code runs elsewhere.
+    pub component: Option<Vec<u8>>,
     /// The README, in Markdown.
     pub readme: Option<String>,
     /// Files that the extension carries along, in any order.
@@ -67,8 +68,8 @@ pub struct Packed {
     pub bytes: Vec<u8>,
     /// The digest of the whole file.
     pub digest: Digest,
-    /// The digest of the component inside.
-    pub component: Digest,
+    /// The digest of the component inside, if there is one.
+    pub component: Option<Digest>,
 }
 
 /// A package that was read, all its digests checked.
@@ -78,6 +79,6 @@ pub struct Unpacked {
     pub package: Package,
     /// The digest of the whole file.
     pub digest: Digest,
-    /// The digest of the component inside.
-    pub component_digest: Digest,
+    /// The digest of the component inside, if there is one.
+    pub component_digest: Option<Digest>,
 }

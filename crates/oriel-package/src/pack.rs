@@ -8,10 +8,10 @@ use serde::Serialize;
 
 use crate::layout::{
     ASSET, ASSETS, BLOBS, Descriptor, EMPTY, EMPTY_JSON, IMAGE, INDEX, INDEX_PATH, Image, Index, MANIFEST, OCI_LAYOUT, OCI_LAYOUT_PATH,
-    README, REF_NAME, SBOM, TITLE, VERSION, WASM, WASM_CONFIG, WasmConfig,
+    README, REF_NAME, REMOTE, SBOM, TITLE, VERSION, WASM, WASM_CONFIG, WasmConfig,
 };
 use crate::limits::within;
-use crate::{Asset, Package, PackageError, Packed, ReadLimits, archive, canonical, component, path, sbom};
+use crate::{Asset, Component, Package, PackageError, Packed, ReadLimits, archive, canonical, component, path, sbom};
 
 /// Packs a package. The same content gives the same bytes, whatever the order of the assets.
 ///
@@ -31,20 +31,31 @@ pub fn pack(package: &Package) -> Result<Packed, PackageError> {
     let limits = ReadLimits::default();
     let manifest = &package.manifest;
     check_manifest(manifest)?;
-    within("the component", package.component.len(), limits.component)?;
-    let outside = component::inspect(&package.component)?;
-    component::validate(&package.component)?;
+    check_code(manifest, package.component.is_some())?;
     check_assets(&package.assets, &limits)?;
 
     let mut blobs = Blobs::default();
-    let layer = blobs.add(WASM, package.component.clone());
-    let config = blobs.add_json(WASM_CONFIG, &WasmConfig::of(&outside, layer.digest))?;
+    let (outside, component, image) = match &package.component {
+        Some(code) => {
+            within("the component", code.len(), limits.component)?;
+            let outside = component::inspect(code)?;
+            component::validate(code)?;
+            let layer = blobs.add(WASM, code.clone());
+            let config = blobs.add_json(WASM_CONFIG, &WasmConfig::of(&outside, layer.digest))?;
+            (outside, Some(layer.digest), (None, config, layer))
+        }
+        None => {
+            let nothing = blobs.add(EMPTY, EMPTY_JSON.to_vec());
+            (Component::default(), None, (Some(REMOTE.to_owned()), nothing.clone(), nothing))
+        }
+    };
+    let (artifact_type, config, layer) = image;
     let image = Image {
         schema_version: 2,
         media_type: IMAGE.to_owned(),
-        artifact_type: None,
+        artifact_type,
         config,
-        layers: vec![layer.clone()],
+        layers: vec![layer],
         subject: None,
         annotations: annotations(manifest),
     };
@@ -78,7 +89,7 @@ pub fn pack(package: &Package) -> Result<Packed, PackageError> {
     }
     let bill = match &package.sbom {
         Some(bill) => blobs.add_json(SBOM, bill)?,
-        None => blobs.add_json(SBOM, &sbom::generate(manifest, &outside, layer.digest))?,
+        None => blobs.add_json(SBOM, &sbom::generate(manifest, &outside, component))?,
     };
     within("the SBOM", usize::try_from(bill.size).unwrap_or(usize::MAX), limits.sbom)?;
     referrers.push(blobs.refer(&subject, SBOM, vec![bill])?);
@@ -96,7 +107,7 @@ pub fn pack(package: &Package) -> Result<Packed, PackageError> {
     within("the package", bytes.len(), limits.file)?;
     Ok(Packed {
         digest: Digest::of(&bytes),
-        component: layer.digest,
+        component,
         bytes,
     })
 }
@@ -107,6 +118,19 @@ pub(crate) fn check_manifest(manifest: &Manifest) -> Result<(), PackageError> {
         Ok(())
     } else {
         Err(PackageError::Manifest { problems })
+    }
+}
+
+/// A package holds a component, or its manifest names a service: one of the two.
+pub(crate) fn check_code(manifest: &Manifest, component: bool) -> Result<(), PackageError> {
+    match (manifest.remote.is_some(), component) {
+        (true, true) => Err(PackageError::invalid(
+            "the manifest says that the extension is remote, but there is a component",
+        )),
+        (false, false) => Err(PackageError::invalid(
+            "there is no component, and the manifest does not say that the extension is remote",
+        )),
+        _ => Ok(()),
     }
 }
 

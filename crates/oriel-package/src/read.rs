@@ -12,10 +12,10 @@ use serde_json::Value;
 
 use crate::layout::{
     ASSET, ASSETS, BLOBS, Descriptor, EMPTY, EMPTY_JSON, IMAGE, INDEX, INDEX_PATH, Image, Index, MANIFEST, OCI_LAYOUT, OCI_LAYOUT_PATH,
-    README, REF_NAME, SBOM, TITLE, VERSION, WASM, WASM_CONFIG, WasmConfig,
+    README, REF_NAME, REMOTE, SBOM, TITLE, VERSION, WASM, WASM_CONFIG, WasmConfig,
 };
 use crate::limits::within;
-use crate::pack::check_manifest;
+use crate::pack::{check_code, check_manifest};
 use crate::{Asset, Package, PackageError, ReadLimits, Unpacked, archive, canonical, component, path};
 
 /// Reads a package. Nothing is written anywhere, and only what is returned is copied.
@@ -39,12 +39,19 @@ pub fn read(bytes: &[u8], limits: &ReadLimits) -> Result<Unpacked, PackageError>
     };
     let image: Image = layout.document(&subject, IMAGE, "the image manifest")?;
     let layer = check_image(&image)?;
-    let code = layout.blob(layer, WASM, "the component", limits.component)?;
-    let outside = component::inspect(code)?;
-    let config: WasmConfig = layout.document(&image.config, WASM_CONFIG, "the image configuration")?;
-    if config != WasmConfig::of(&outside, layer.digest) {
-        return Err(invalid("the image configuration does not describe the component"));
-    }
+    let component = if image.artifact_type.is_some() {
+        layout.empty(layer)?;
+        layout.empty(&image.config)?;
+        None
+    } else {
+        let code = layout.blob(layer, WASM, "the component", limits.component)?;
+        let outside = component::inspect(code)?;
+        let config: WasmConfig = layout.document(&image.config, WASM_CONFIG, "the image configuration")?;
+        if config != WasmConfig::of(&outside, layer.digest) {
+            return Err(invalid("the image configuration does not describe the component"));
+        }
+        Some(code)
+    };
 
     let mut parts = Parts::default();
     for referrer in referrers {
@@ -58,13 +65,14 @@ pub fn read(bytes: &[u8], limits: &ReadLimits) -> Result<Unpacked, PackageError>
 
     let manifest = parts.manifest.ok_or_else(|| invalid("it has no Oriel manifest"))?;
     check_manifest(&manifest)?;
+    check_code(&manifest, component.is_some())?;
     check_names(&manifest, &image.annotations, &tagged.annotations)?;
     Ok(Unpacked {
         digest: Digest::of(bytes),
-        component_digest: layer.digest,
+        component_digest: component.map(|_| layer.digest),
         package: Package {
             manifest,
-            component: code.to_vec(),
+            component: component.map(<[u8]>::to_vec),
             readme: parts.readme,
             assets: parts.assets.unwrap_or_default(),
             sbom: Some(parts.sbom.ok_or_else(|| invalid("it has no SBOM"))?),
@@ -78,7 +86,8 @@ fn invalid(reason: impl Into<String>) -> PackageError {
 
 /// Answers the only layer.
 fn check_image(image: &Image) -> Result<&Descriptor, PackageError> {
-    if image.schema_version != 2 || image.media_type != IMAGE || image.artifact_type.is_some() || image.subject.is_some() {
+    let kind = image.artifact_type.as_deref();
+    if image.schema_version != 2 || image.media_type != IMAGE || !matches!(kind, None | Some(REMOTE)) || image.subject.is_some() {
         return Err(invalid("the first entry of `index.json` is not the image manifest of a component"));
     }
     match image.layers.as_slice() {

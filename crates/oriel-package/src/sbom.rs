@@ -37,9 +37,9 @@ struct AuditPackage {
     dependencies: Vec<usize>,
 }
 
-/// Makes the bill of a component.
+/// Makes the bill of a component; of a remote extension, which has none, `component` is empty and there is no digest.
 #[must_use]
-pub fn generate(manifest: &Manifest, component: &Component, digest: Digest) -> Value {
+pub fn generate(manifest: &Manifest, component: &Component, digest: Option<Digest>) -> Value {
     let root = format!("oriel:{}@{}", manifest.name, manifest.version);
     let mut subject = json!({
         "type": "application",
@@ -49,8 +49,10 @@ pub fn generate(manifest: &Manifest, component: &Component, digest: Digest) -> V
         "description": manifest.description,
         "publisher": manifest.publisher,
         "licenses": [{ "expression": manifest.license }],
-        "hashes": [{ "alg": "SHA-256", "content": digest.hex() }],
     });
+    if let Some(digest) = digest {
+        subject["hashes"] = json!([{ "alg": "SHA-256", "content": digest.hex() }]);
+    }
     let references: Vec<Value> = manifest
         .links
         .iter()

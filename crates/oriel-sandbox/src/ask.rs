@@ -25,6 +25,8 @@ pub struct Ask<'a> {
     pub task: Option<TaskId>,
     /// Who caused it.
     pub principal: Option<PrincipalId>,
+    /// On whose behalf: a user of the host's product.
+    pub user: Option<&'a str>,
     /// W3C trace context of the caller.
     pub traceparent: Option<&'a str>,
     /// Less time than the `timeout` limit; more is cut to the limit.
@@ -46,6 +48,7 @@ impl<'a> Ask<'a> {
             execution,
             task: None,
             principal: None,
+            user: None,
             traceparent: None,
             timeout: None,
             binding: None,

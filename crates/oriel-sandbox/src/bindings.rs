@@ -6,6 +6,9 @@ wasmtime::component::bindgen!({
     imports: {
         "oriel:extension/key-value": async | trappable,
         "oriel:extension/call": async | trappable,
+        "oriel:extension/collections": async | trappable,
+        "oriel:extension/queue": async | trappable,
+        "oriel:extension/model": async | trappable,
         default: trappable,
     },
     // Inputs are lent to the guest, not copied first.
@@ -15,4 +18,6 @@ wasmtime::component::bindgen!({
 });
 
 pub(crate) use self::exports::oriel::extension::{event_handler, hook, job, lifecycle, program, sampler, validator};
-pub(crate) use self::oriel::extension::{call, config, context, executions, key_value, log, metrics, secrets, types};
+pub(crate) use self::oriel::extension::{
+    call, collections, config, context, executions, key_value, log, metrics, model, queue, secrets, types,
+};

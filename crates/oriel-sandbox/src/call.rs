@@ -22,6 +22,8 @@ pub struct Call<'a> {
     pub task: Option<TaskId>,
     /// Who caused the call.
     pub principal: Option<PrincipalId>,
+    /// On whose behalf: a user of the host's product.
+    pub user: Option<&'a str>,
     /// W3C trace context of the caller.
     pub traceparent: Option<&'a str>,
     /// Less time than the `timeout` limit; more is cut to the limit.
@@ -36,6 +38,7 @@ impl<'a> Call<'a> {
             execution: self.execution,
             task: self.task,
             principal: self.principal,
+            user: self.user,
             traceparent: self.traceparent,
             timeout: self.timeout,
             binding: None,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use oriel_model::{Coded, Digest, ErrorCode};
 
 use crate::gate::Refused;
+use crate::ports::RemoteError;
 
 /// Why a component cannot be used.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -233,6 +234,9 @@ pub enum CallError {
     /// pool should call that one.
     #[error("this release takes no more calls")]
     Draining,
+    /// The service of a remote extension has not answered as it should.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
     /// The pool's gate is closed.
     #[error(transparent)]
     Refused(#[from] Refused),
@@ -242,7 +246,7 @@ pub enum CallError {
 }
 
 impl CallError {
-    /// Whether guest code crashed or was stopped at a limit, whatever it had in mind.
+    /// Whether guest code crashed or was stopped at a limit, whatever it had in mind; of a service, whether it failed as a service.
     #[must_use]
     pub const fn is_excess(&self) -> bool {
         matches!(
@@ -254,6 +258,12 @@ impl CallError {
                 | Self::Trapped { .. }
                 | Self::HostCalls { .. }
                 | Self::StartFailed { .. }
+                | Self::Remote(
+                    RemoteError::Address { .. }
+                        | RemoteError::Unreachable { .. }
+                        | RemoteError::Refused { .. }
+                        | RemoteError::Answer { .. }
+                )
         )
     }
 }
@@ -280,6 +290,7 @@ impl Coded for CallError {
             Self::NotExported { .. } => ErrorCode::ComponentExport,
             Self::Overloaded { .. } => ErrorCode::ExtensionOverloaded,
             Self::Draining => ErrorCode::ExtensionDisabled,
+            Self::Remote(error) => error.code(),
             Self::Refused(refused) => refused.code,
             Self::Load(error) => error.code(),
         }

@@ -50,10 +50,27 @@ pub struct Spent<'a> {
     pub resources: Resources,
     /// Bytes of bodies that it sent out and was sent over HTTP.
     pub outbound_bytes: u64,
+    /// Bytes that it was given.
+    pub input_bytes: u64,
+    /// Bytes that a program answered; 0 for other kinds.
+    pub output_bytes: u64,
+    /// What it asked of the model.
+    pub model: ModelUse,
     /// Whether the caller gave it less time than the limit does: a call that is then late is not to blame.
     pub hurried: bool,
     /// When it ended, as [`moment`] counts.
     pub ended: u64,
+}
+
+/// What calls asked of the model.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ModelUse {
+    /// Tokens that went to it.
+    pub input_tokens: u64,
+    /// Tokens that came from it.
+    pub output_tokens: u64,
+    /// What that cost, in millionths of the operator's currency.
+    pub spend: u64,
 }
 
 /// Why the gate is closed.

@@ -1,12 +1,15 @@
 //! What a guest can reach: each interface in a file of its own.
 
 mod call;
+mod collections;
 mod config;
 mod context;
 mod http;
 mod key_value;
 pub(crate) mod log;
 mod metrics;
+mod model;
+mod queue;
 pub(crate) mod secrets;
 mod stdio;
 pub(crate) mod wasi;

@@ -8,13 +8,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use oriel_model::execution::Resources;
+use oriel_model::limits::Limits;
 use wasmtime::{Engine, Store, Trap, UpdateDeadline, WasmBacktrace};
 
+use crate::answer;
 use crate::ask::Ask;
 use crate::bindings::{lifecycle, types};
 use crate::call::{ConfigProblem, Health};
 use crate::component::{Exports, Loaded};
 use crate::error::{CallError, Stop, shortened};
+use crate::gate::ModelUse;
 use crate::lane::Lane;
 use crate::meter::{self, Meter};
 use crate::options::SandboxOptions;
@@ -173,11 +176,12 @@ impl Instance {
 
     /// An answer that is within the `output` limit.
     fn within_output(&self, output: String) -> Result<String, CallError> {
-        let (length, limit) = (output.len() as u64, self.store.data().spec.limits.output.0);
-        if length > limit {
-            return Err(CallError::OutputTooLarge { length, limit });
-        }
-        Ok(output)
+        answer::within_output(output, self.output_limit())
+    }
+
+    /// The most bytes that it may answer.
+    fn output_limit(&self) -> u64 {
+        self.store.data().spec.limits.output.0
     }
 
     /// What the last call cost.
@@ -193,6 +197,11 @@ impl Instance {
     /// Bytes of bodies that the last call sent and got over HTTP.
     pub(crate) fn outbound_bytes(&self) -> u64 {
         self.meter.outbound()
+    }
+
+    /// What the last call asked of the model.
+    pub(crate) fn model(&self) -> ModelUse {
+        self.meter.model()
     }
 
     /// Runs one of the `lifecycle` functions under the limits of a call.
@@ -293,20 +302,7 @@ impl Instance {
 /// Why a guest ended without an answer.
 fn failure(error: &wasmtime::Error, state: &State, timeout: Duration, cpu: Duration) -> CallError {
     if let Some(stop) = error.downcast_ref::<Stop>() {
-        let limits = &state.spec.limits;
-        return match stop {
-            Stop::Timeout => CallError::Timeout { limit: timeout },
-            Stop::Cpu => CallError::Cpu { limit: cpu },
-            Stop::HostCalls => CallError::HostCalls {
-                what: "host calls",
-                limit: u64::from(limits.host_calls),
-            },
-            Stop::HostBytes => CallError::HostCalls {
-                what: "host call bytes",
-                limit: limits.host_call_bytes.0,
-            },
-            Stop::Early => CallError::CallerGone,
-        };
+        return stopped(*stop, &state.spec.limits, timeout, cpu);
     }
     if let Some((what, limit)) = state.limiter.refused() {
         return CallError::Memory { what, limit };
@@ -316,6 +312,23 @@ fn failure(error: &wasmtime::Error, state: &State, timeout: Duration, cpu: Durat
         None => error.root_cause().to_string(),
     };
     CallError::Trapped { detail: shortened(detail) }
+}
+
+/// Why the host stopped a guest.
+pub(crate) fn stopped(stop: Stop, limits: &Limits, timeout: Duration, cpu: Duration) -> CallError {
+    match stop {
+        Stop::Timeout => CallError::Timeout { limit: timeout },
+        Stop::Cpu => CallError::Cpu { limit: cpu },
+        Stop::HostCalls => CallError::HostCalls {
+            what: "host calls",
+            limit: u64::from(limits.host_calls),
+        },
+        Stop::HostBytes => CallError::HostCalls {
+            what: "host call bytes",
+            limit: limits.host_call_bytes.0,
+        },
+        Stop::Early => CallError::CallerGone,
+    }
 }
 
 /// What a guest wanted that it was built without: `oriel build` names the functions that stand in for WASI after the
@@ -334,7 +347,7 @@ fn stubbed(error: &wasmtime::Error) -> Option<String> {
 }
 
 /// What the guest itself answered instead of an output.
-fn guest_error(error: types::Error, timeout: Duration) -> CallError {
+pub(crate) fn guest_error(error: types::Error, timeout: Duration) -> CallError {
     match error {
         types::Error::InvalidInput(message) => CallError::Rejected {
             message: shortened(message),

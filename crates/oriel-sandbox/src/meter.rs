@@ -10,6 +10,7 @@ use rustix::time::{ClockId, clock_gettime};
 use tokio::runtime::Handle;
 
 use crate::error::Stop;
+use crate::gate::ModelUse;
 use crate::lane::{self, Lane};
 
 /// Monotonic time in nanoseconds.
@@ -41,6 +42,10 @@ pub(crate) struct Meter {
     host_calls: AtomicU32,
     host_bytes: AtomicU64,
     outbound_bytes: AtomicU64,
+    model_requests: AtomicU32,
+    model_input: AtomicU64,
+    model_output: AtomicU64,
+    model_spend: AtomicU64,
 }
 
 impl Meter {
@@ -50,6 +55,11 @@ impl Meter {
         self.host_calls.store(0, Relaxed);
         self.host_bytes.store(0, Relaxed);
         self.outbound_bytes.store(0, Relaxed);
+        if self.model_requests.swap(0, Relaxed) > 0 {
+            for sum in [&self.model_input, &self.model_output, &self.model_spend] {
+                sum.store(0, Relaxed);
+            }
+        }
     }
 
     /// The guest's turn is over. Answers the nanoseconds that it has run by `now`.
@@ -95,6 +105,27 @@ impl Meter {
     /// Bytes over HTTP so far.
     pub(crate) fn outbound(&self) -> u64 {
         self.outbound_bytes.load(Relaxed)
+    }
+
+    /// Counts one request to the model; answers how many there have been.
+    pub(crate) fn count_model_request(&self) -> u32 {
+        self.model_requests.fetch_add(1, Relaxed).saturating_add(1)
+    }
+
+    /// Counts what the model was asked and what it cost.
+    pub(crate) fn count_model(&self, used: ModelUse) {
+        self.model_input.fetch_add(used.input_tokens, Relaxed);
+        self.model_output.fetch_add(used.output_tokens, Relaxed);
+        self.model_spend.fetch_add(used.spend, Relaxed);
+    }
+
+    /// What the model was asked so far.
+    pub(crate) fn model(&self) -> ModelUse {
+        ModelUse {
+            input_tokens: self.model_input.load(Relaxed),
+            output_tokens: self.model_output.load(Relaxed),
+            spend: self.model_spend.load(Relaxed),
+        }
     }
 
     /// Bytes that have crossed so far.

@@ -35,6 +35,8 @@ pub struct SandboxOptions {
     pub trusted_roots: TrustedRoots,
     /// The wall clock that guests see.
     pub clock: Arc<dyn Clock>,
+    /// Where remote services reach this node for their host calls; absent: they cannot make any.
+    pub callback_url: Option<String>,
 }
 
 impl SandboxOptions {
@@ -54,6 +56,7 @@ impl SandboxOptions {
             connector: None,
             trusted_roots: TrustedRoots::mozilla(),
             clock: Arc::new(SystemClock),
+            callback_url: None,
         }
     }
 }

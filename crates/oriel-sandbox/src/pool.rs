@@ -29,11 +29,27 @@ use crate::component::Loaded;
 use crate::error::CallError;
 use crate::gate::Gate;
 use crate::instance::Instance;
-use crate::ports::{ComponentSource, HostServices};
+use crate::ports::{ComponentSource, HostServices, Remote};
+use crate::remote::Service;
+use crate::running::Running;
 use crate::sandbox::Shared;
 
 /// Linear memory beyond which an instance is not dropped in passing.
 const LARGE: u64 = 4 << 20;
+
+/// What answers the calls of a pool.
+#[derive(Clone)]
+pub enum Code {
+    /// Instances of a component.
+    Component {
+        /// The component's digest.
+        digest: Digest,
+        /// Where its bytes are, should they be needed.
+        source: Arc<dyn ComponentSource>,
+    },
+    /// A service elsewhere. Instances are ways to it: as many calls are under way at once as there may be instances.
+    Remote(Arc<dyn Remote>),
+}
 
 /// What a pool runs, for whom, within what.
 pub struct PoolSpec {
@@ -45,10 +61,8 @@ pub struct PoolSpec {
     pub extension: ExtensionName,
     /// Which release of it.
     pub version: semver::Version,
-    /// The component's digest.
-    pub component: Digest,
-    /// Where its bytes are, should they be needed.
-    pub source: Arc<dyn ComponentSource>,
+    /// What answers.
+    pub code: Code,
     /// The limits in force.
     pub limits: Limits,
     /// What its administrator approved.
@@ -73,8 +87,7 @@ impl PoolSpec {
         tenant_name: TenantName,
         extension: ExtensionName,
         version: semver::Version,
-        component: Digest,
-        source: Arc<dyn ComponentSource>,
+        code: Code,
         services: HostServices,
     ) -> Self {
         Self {
@@ -82,8 +95,7 @@ impl PoolSpec {
             tenant_name,
             extension,
             version,
-            component,
-            source,
+            code,
             limits: Limits::default(),
             grant: Permissions::default(),
             reuse: Reuse::default(),
@@ -128,8 +140,8 @@ pub(crate) struct PoolShared {
     listed: AtomicBool,
 }
 
-/// Instances at rest. Boxed because a lease, a queue and a call pass them on: moving a pointer is cheaper.
-pub(crate) type Idle = Vec<Box<Instance>>;
+/// Instances at rest.
+pub(crate) type Idle = Vec<Running>;
 
 #[derive(Default)]
 struct Inner {
@@ -273,13 +285,25 @@ impl Pool {
 
 impl PoolShared {
     /// Makes an instance for a lease.
-    async fn start(self: &Arc<Self>) -> Result<Box<Instance>, CallError> {
+    async fn start(self: &Arc<Self>) -> Result<Running, CallError> {
+        let sandbox = &self.sandbox;
+        let running = match &self.spec.code {
+            Code::Component { digest, source } => Running::Component(self.start_component(*digest, &**source).await?),
+            Code::Remote(remote) => Running::Service(Box::new(Service::new(remote.connect(), &self.spec, sandbox))),
+        };
+        if !self.listed.swap(true, Relaxed) {
+            sandbox.pools.lock().push(Arc::downgrade(self));
+        }
+        Ok(running)
+    }
+
+    async fn start_component(&self, digest: Digest, source: &dyn ComponentSource) -> Result<Box<Instance>, CallError> {
         let sandbox = &self.sandbox;
         let loaded = self.inner.lock().loaded.clone();
         let loaded = match loaded {
             Some(loaded) => loaded,
             None => {
-                let loaded = sandbox.components.load(self.spec.component, &*self.spec.source).await?;
+                let loaded = sandbox.components.load(digest, source).await?;
                 self.inner.lock().loaded = Some(Arc::clone(&loaded));
                 loaded
             }
@@ -294,7 +318,7 @@ impl PoolShared {
                 })?
             }
         };
-        let instance = Instance::start(
+        Instance::start(
             &sandbox.engine,
             &self.spec,
             &sandbox.options,
@@ -303,11 +327,7 @@ impl PoolShared {
             slot,
             self.is_suspect(),
         )
-        .await?;
-        if !self.listed.swap(true, Relaxed) {
-            sandbox.pools.lock().push(Arc::downgrade(self));
-        }
-        Ok(instance)
+        .await
     }
 
     pub(crate) fn is_suspect(&self) -> bool {
@@ -363,7 +383,7 @@ impl PoolShared {
 
     /// Drops an instance, in order if it wants to be told. One that grew large takes milliseconds to unmap, which is
     /// not for the threads that serve calls.
-    fn end(&self, instance: Option<Box<Instance>>) {
+    fn end(&self, instance: Option<Running>) {
         if let Some(instance) = instance
             && (instance.has_shutdown() || instance.memory() > LARGE)
         {
@@ -373,7 +393,7 @@ impl PoolShared {
 
     /// When the instance that has been idle longest was last used.
     pub(crate) fn oldest_idle(&self) -> Option<u64> {
-        self.inner.lock().idle.first().map(|instance| instance.last_used)
+        self.inner.lock().idle.first().map(Running::last_used)
     }
 
     /// Drops the instance that has been idle longest. Answers whether there was one.
@@ -392,7 +412,7 @@ impl PoolShared {
     /// was not used since. Answers also whether the pool can be taken off the list.
     pub(crate) fn reap(&self, before: u64) -> (Idle, bool) {
         let mut inner = self.inner.lock();
-        let stale = inner.idle.iter().take_while(|instance| instance.last_used < before).count();
+        let stale = inner.idle.iter().take_while(|instance| instance.last_used() < before).count();
         let reaped = inner.idle.drain(..stale).collect();
         let unused = inner.idle.is_empty() && inner.leases == 0 && inner.last_used < before;
         if unused {
@@ -409,6 +429,6 @@ impl PoolShared {
 
     /// Bytes of linear memory in idle instances.
     pub(crate) fn idle_memory(&self) -> u64 {
-        self.inner.lock().idle.iter().map(|instance| instance.memory()).sum()
+        self.inner.lock().idle.iter().map(Running::memory).sum()
     }
 }

@@ -1,7 +1,12 @@
 //! What the sandbox needs from outside, as small object-safe traits.
 
 mod calls;
+mod collections;
+mod contacts;
 mod metrics;
+mod models;
+mod queue;
+mod remote;
 mod secrets;
 
 use std::net::SocketAddr;
@@ -15,7 +20,14 @@ use oriel_model::name::ExtensionName;
 use oriel_model::permissions::Scheme;
 
 pub use self::calls::{Calls, GuestCall, NoCalls};
+pub use self::collections::{
+    CollectionChange, CollectionFailure, CollectionPage, CollectionQuery, CollectionWrite, Collections, NoCollections,
+};
+pub use self::contacts::{Contacts, NoContacts};
 pub use self::metrics::{Measurement, MetricKind, Metrics, NoMetrics};
+pub use self::models::{ChatMessage, ChatRole, Completion, CompletionRequest, FinishReason, ModelCall, Models, NO_MODEL, NoModels};
+pub use self::queue::{Enqueue, NoQueue, Queue};
+pub use self::remote::{Remote, RemoteConnection, RemoteError, RemoteRequest};
 pub use self::secrets::{NoSecrets, SecretUse, SecretValue, Secrets};
 use crate::error::SourceError;
 
@@ -37,14 +49,22 @@ pub struct HostServices {
     pub refusals: Arc<dyn RefusalSink>,
     /// Programs of other extensions.
     pub calls: Arc<dyn Calls>,
+    /// The extension's documents.
+    pub collections: Arc<dyn Collections>,
     /// Its secrets.
     pub secrets: Arc<dyn Secrets>,
     /// Its own measurements.
     pub metrics: Arc<dyn Metrics>,
+    /// Who is told which hosts it contacts.
+    pub contacts: Arc<dyn Contacts>,
+    /// Its queue.
+    pub queue: Arc<dyn Queue>,
+    /// The operator's model.
+    pub models: Arc<dyn Models>,
 }
 
 impl HostServices {
-    /// Services with nobody to call, no secrets and no measurements; set those fields afterwards where there are some.
+    /// Services with nobody to call, no secrets, no measurements, no queue and no model; set those fields afterwards where there are some.
     #[must_use]
     pub fn new(key_value: Arc<dyn KeyValue>, log: Arc<dyn LogSink>, refusals: Arc<dyn RefusalSink>) -> Self {
         Self {
@@ -52,8 +72,12 @@ impl HostServices {
             log,
             refusals,
             calls: Arc::new(NoCalls),
+            collections: Arc::new(NoCollections),
             secrets: Arc::new(NoSecrets),
             metrics: Arc::new(NoMetrics),
+            contacts: Arc::new(NoContacts),
+            queue: Arc::new(NoQueue),
+            models: Arc::new(NoModels),
         }
     }
 }

@@ -5,12 +5,12 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use crate::error::SandboxError;
-use crate::instance::Instance;
 use crate::meter;
+use crate::running::Running;
 use crate::sandbox::Shared;
 
 /// Starts it. It ends when the sandbox is gone and its graves are filled.
-pub(crate) fn start(sandbox: Weak<Shared>, graves: Receiver<Box<Instance>>, idle_after: Duration) -> Result<(), SandboxError> {
+pub(crate) fn start(sandbox: Weak<Shared>, graves: Receiver<Running>, idle_after: Duration) -> Result<(), SandboxError> {
     let failed = |error: std::io::Error| SandboxError::Engine {
         reason: format!("cannot start the reaper thread: {error}"),
     };

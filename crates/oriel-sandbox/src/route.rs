@@ -29,6 +29,8 @@ pub struct RouteCall {
     pub execution: ExecutionId,
     /// Who caused it, if anybody was asked.
     pub principal: Option<PrincipalId>,
+    /// On whose behalf: a user of the host's product.
+    pub user: Option<String>,
     /// W3C trace context of the caller.
     pub traceparent: Option<String>,
     /// Less time than the `timeout` limit; more is cut to the limit.
@@ -45,6 +47,7 @@ impl RouteCall {
             name,
             execution,
             principal: None,
+            user: None,
             traceparent: None,
             timeout: None,
             secure: false,
@@ -54,6 +57,7 @@ impl RouteCall {
     pub(crate) fn ask(&self) -> Ask<'_> {
         Ask {
             principal: self.principal,
+            user: self.user.as_deref(),
             traceparent: self.traceparent.as_deref(),
             timeout: self.timeout,
             ..Ask::new(self.name.as_str(), self.execution)

@@ -11,10 +11,11 @@ use wasmtime::Engine;
 use crate::cache::Cache;
 use crate::component::Components;
 use crate::error::SandboxError;
-use crate::instance::Instance;
 use crate::lane::Lane;
 use crate::options::SandboxOptions;
 use crate::pool::{Idle, Pool, PoolShared, PoolSpec};
+use crate::remote::{HostCallError, UnderWay};
+use crate::running::Running;
 use crate::shape::Shape;
 use crate::slots::Slots;
 use crate::{engine, host, reaper, ticker};
@@ -31,7 +32,9 @@ pub(crate) struct Shared {
     pub(crate) lane: Arc<Lane>,
     /// Pools that have, or lately had, instances.
     pub(crate) pools: Mutex<Vec<Weak<PoolShared>>>,
-    graves: Sender<Box<Instance>>,
+    graves: Sender<Running>,
+    /// Calls of remote services that are under way.
+    pub(crate) under_way: Arc<UnderWay>,
 }
 
 /// Numbers of all pools together.
@@ -67,6 +70,7 @@ impl Sandbox {
             engine,
             options: Arc::new(options),
             graves,
+            under_way: Arc::default(),
         });
         reaper::start(Arc::downgrade(&shared), dug, idle_after)?;
         Ok(Self(shared))
@@ -119,6 +123,28 @@ impl Sandbox {
         })
     }
 
+    /// What it was set up with.
+    #[must_use]
+    pub fn options(&self) -> &SandboxOptions {
+        &self.0.options
+    }
+
+    /// Whether a call of a remote service that was given this token is under way.
+    #[must_use]
+    pub fn is_under_way(&self, token: &str) -> bool {
+        self.0.under_way.knows(token)
+    }
+
+    /// Answers a host call that a remote service makes over HTTP, in JSON, for the call that `token` belongs to. The same checks,
+    /// limits and accounts hold as for a component's host calls.
+    ///
+    /// # Errors
+    /// [`HostCallError::Token`] when no such call is under way, [`HostCallError::Unknown`] when there is no such function, and
+    /// whatever the function itself answers.
+    pub async fn host_call(&self, token: &str, function: &str, arguments: &[u8]) -> Result<serde_json::Value, HostCallError> {
+        self.0.under_way.host_call(token, function, arguments).await
+    }
+
     /// A pool of instances. Nothing is loaded until its first call, which must run within a tokio runtime.
     #[must_use]
     pub fn pool(&self, spec: PoolSpec) -> Pool {
@@ -140,7 +166,7 @@ impl Shared {
     }
 
     /// Hands an instance over to be shut down in order.
-    pub(crate) fn bury(&self, instance: Box<Instance>) {
+    pub(crate) fn bury(&self, instance: Running) {
         // The reaper outlives the sandbox; if its thread died, the instance is dropped without a word.
         let _ = self.graves.send(instance);
     }

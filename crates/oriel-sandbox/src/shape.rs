@@ -167,7 +167,7 @@ impl Shape {
 
     fn check_exports(&self, manifest: &Manifest) -> Result<(), SandboxError> {
         let lifecycle = ("lifecycle", manifest.lifecycle, "`lifecycle = true`".to_owned());
-        let kinds = ContributionKind::ALL.into_iter().filter(|kind| *kind != ContributionKind::Route);
+        let kinds = ContributionKind::ALL.into_iter().filter(|kind| kind.has_interface());
         let kinds = kinds.map(|kind| (kind.as_str(), manifest.has(kind), format!("`[[{}]]`", kind.table())));
         for (interface, declared, how) in kinds.chain([lifecycle]) {
             self.check_export(
@@ -185,8 +185,7 @@ impl Shape {
                 Some(export) => match export.package {
                     "oriel:extension" => {
                         let kind = ContributionKind::from_text(export.name);
-                        (export.name == "lifecycle" || kind.is_some_and(|kind| kind != ContributionKind::Route))
-                            && export.served_by(&HOST_API)
+                        (export.name == "lifecycle" || kind.is_some_and(ContributionKind::has_interface)) && export.served_by(&HOST_API)
                     }
                     "wasi:http" => is_incoming_handler(full),
                     package => package == "wasi:cli",
@@ -220,8 +219,11 @@ impl Shape {
 fn permission(interface: &str, asked: &Permissions) -> Option<(&'static str, bool)> {
     Some(match interface {
         "key-value" => ("key_value", asked.key_value),
+        "collections" => ("collections", asked.collections),
         "call" => ("call", !asked.call.is_empty()),
         "secrets" => ("secrets", !asked.secrets.is_empty()),
+        "queue" => ("queue", asked.queue),
+        "model" => ("model", asked.model.is_some()),
         _ => return None,
     })
 }

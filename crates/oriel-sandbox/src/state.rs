@@ -45,6 +45,8 @@ pub(crate) struct InCall {
     pub(crate) execution: Option<ExecutionId>,
     pub(crate) task: Option<TaskId>,
     pub(crate) principal: Option<PrincipalId>,
+    /// On whose behalf the call is made.
+    pub(crate) user: Option<Arc<str>>,
     /// Keeps its allocation from call to call.
     pub(crate) traceparent: String,
     /// The configuration of the binding by which the call came.
@@ -87,6 +89,7 @@ impl State {
         self.call.traceparent.clear();
         self.call.binding = ask.and_then(|ask| ask.binding.cloned());
         self.call.dry_run = ask.is_some_and(|ask| ask.dry_run);
+        self.call.user = ask.and_then(|ask| ask.user).map(Arc::from);
         self.call.caller = ask.and_then(|ask| ask.caller.cloned());
         self.call.calls_as = None;
         if let Some(ask) = ask {

@@ -90,7 +90,8 @@ impl TrustedRoots {
 
     /// How one instance speaks TLS. Sessions are remembered per instance: one that crossed tenants would let a server
     /// tell that they share a machine.
-    pub(crate) fn client(&self) -> Arc<ClientConfig> {
+    #[must_use]
+    pub fn client(&self) -> Arc<ClientConfig> {
         let mut config = ClientConfig::clone(&self.config);
         config.resumption = Resumption::in_memory_sessions(SESSIONS);
         Arc::new(config)

@@ -1,9 +1,11 @@
 //! The handlers: from requests to the services and back. No rule lives here.
 
 mod access;
+mod anomalies;
 mod batches;
 mod bindings;
 mod canary;
+mod collections;
 mod compliance;
 mod contributions;
 mod docs;
@@ -13,10 +15,12 @@ mod extensions;
 mod health;
 mod hooks;
 mod items;
+mod jobs;
 mod logs;
 mod members;
 mod pieces;
 mod policies;
+mod remote;
 mod routes;
 mod samples;
 mod secrets;
@@ -25,6 +29,7 @@ mod sse;
 mod stream;
 mod system;
 mod tasks;
+mod tenant_document;
 mod usage;
 mod validation;
 
@@ -57,6 +62,7 @@ pub(crate) fn operations() -> OpenApiRouter<Arc<App>> {
                 .routes(routes!(access::list_audit))
                 .routes(routes!(access::verify_audit))
                 .routes(routes!(access::get_quotas, access::set_quotas))
+                .routes(routes!(tenant_document::get_tenant_open_api))
                 .routes(routes!(policies::list_policies))
                 .routes(routes!(policies::get_policy, policies::put_policy, policies::delete_policy))
                 .routes(routes!(policies::get_policy_schema))
@@ -83,12 +89,21 @@ pub(crate) fn operations() -> OpenApiRouter<Arc<App>> {
                 .routes(routes!(extensions::set_extension_limits))
                 .routes(routes!(secrets::list_extension_secrets))
                 .routes(routes!(secrets::set_extension_secret, secrets::remove_extension_secret))
+                .routes(routes!(remote::set_extension_remote))
+                .routes(routes!(remote::rotate_extension_secret))
                 .routes(routes!(extensions::inspect_package))
                 .routes(routes!(routes::list_extension_routes))
                 .routes(routes!(health::get_extension_health))
                 .routes(routes!(health::release_extension))
                 .routes(routes!(usage::get_usage))
                 .routes(routes!(health::get_extension_budgets, health::set_extension_budgets))
+                .routes(routes!(health::get_extension_health_policy, health::set_extension_health_policy))
+                .routes(routes!(anomalies::list_anomalies))
+                .routes(routes!(anomalies::get_anomaly))
+                .routes(routes!(anomalies::acknowledge_anomaly))
+                .routes(routes!(anomalies::dismiss_anomaly))
+                .routes(routes!(anomalies::get_extension_baseline))
+                .routes(routes!(anomalies::report_incident))
                 .routes(routes!(
                     canary::start_canary,
                     canary::get_canary,
@@ -103,6 +118,15 @@ pub(crate) fn operations() -> OpenApiRouter<Arc<App>> {
                 .routes(routes!(bindings::create_binding, bindings::list_bindings))
                 .routes(routes!(bindings::get_binding, bindings::update_binding, bindings::delete_binding))
                 .routes(routes!(bindings::list_conflicts))
+                .routes(routes!(collections::list_collections))
+                .routes(routes!(collections::query_documents))
+                .routes(routes!(collections::count_documents))
+                .routes(routes!(collections::export_documents))
+                .routes(routes!(
+                    collections::get_document,
+                    collections::put_document,
+                    collections::delete_document
+                ))
                 .routes(routes!(contributions::list_contributions))
                 .routes(routes!(contributions::get_contribution))
                 .routes(routes!(tasks::create_task, tasks::list_tasks))
@@ -114,6 +138,11 @@ pub(crate) fn operations() -> OpenApiRouter<Arc<App>> {
                 .routes(routes!(samples::list_samples))
                 .routes(routes!(samples::summarize_samples))
                 .routes(routes!(samples::get_sample))
+                .routes(routes!(jobs::run_job))
+                .routes(routes!(jobs::list_job_runs))
+                .routes(routes!(jobs::get_job_run))
+                .routes(routes!(jobs::cancel_job_run))
+                .routes(routes!(jobs::retry_job_run))
                 .routes(routes!(batches::get_batch))
                 .routes(routes!(batches::follow_batch))
                 .routes(routes!(executions::list_executions))
@@ -124,6 +153,7 @@ pub(crate) fn operations() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(hooks::fire_hook))
         .routes(routes!(batches::execute_batch))
         .routes(routes!(stream::execute_stream))
+        .routes(routes!(remote::make_host_call))
 }
 
 /// The router that the edge calls.

@@ -8,6 +8,7 @@ mod bindings;
 mod docs;
 mod error;
 mod file;
+mod health;
 mod origin;
 mod value;
 
@@ -17,14 +18,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use oriel_extensions::Prices;
+use oriel_model::health_policy::HealthPolicy;
 use oriel_model::limits::{ByteSize, Limits, LimitsRequest, TimeSpan};
+use oriel_model::name::ExtensionName;
 
 pub use self::bindings::FileBinding;
 pub use self::docs::reference;
 pub use self::error::ConfigError;
 pub use self::origin::RoutesOrigin;
 use self::value::SettingValue;
-pub use self::value::{Durability, LogFormat, Networks, Origins, Price, RoleRules, Secret, Words};
+pub use self::value::{Durability, LogFormat, ModelPrices, Networks, Origins, Price, RoleRules, Secret, TokenLimit, Words};
 
 /// One thing that can be set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,11 +69,13 @@ macro_rules! settings {
             pub limits: Limits,
             /// The bindings that the file declares.
             pub bindings: Vec<FileBinding>,
+            /// The health policies that the file declares for extensions of these names, in all tenants.
+            pub health_policies: BTreeMap<ExtensionName, HealthPolicy>,
         }
 
         impl Default for Config {
             fn default() -> Self {
-                Self { $($field: $default,)* limits: Limits::ceiling(), bindings: Vec::new() }
+                Self { $($field: $default,)* limits: Limits::ceiling(), bindings: Vec::new(), health_policies: BTreeMap::new() }
             }
         }
 
@@ -191,6 +196,12 @@ settings! {
     health_quarantine_for "health.quarantine_for" plain: TimeSpan = TimeSpan(Duration::ZERO);
     /// How often an extension that is called is asked for its own health check; 0ms: never.
     health_check_interval "health.check_interval" plain: TimeSpan = TimeSpan(Duration::from_secs(30));
+    /// The time over which it is looked at what an extension does, to learn what is usual of it; 0ms: nothing is learned.
+    anomalies_window "anomalies.window" plain: TimeSpan = TimeSpan(Duration::from_secs(60));
+    /// For how long it is learned what is usual of an extension before anything counts as unusual.
+    anomalies_learn "anomalies.learn" plain: TimeSpan = TimeSpan(Duration::from_secs(24 * 3_600));
+    /// Whether a critical anomaly puts an extension in quarantine, where its health policy does not say it.
+    anomalies_quarantine "anomalies.quarantine" plain: bool = false;
     /// Default for tenants: requests in a second, in the long run, on each node.
     quota_requests_per_second "quotas.requests_per_second" plain: Option<u32> = None;
     /// Default for tenants: requests at once after a rest. Without it, as many as a second allows.
@@ -220,6 +231,9 @@ settings! {
     oidc_roles "oidc.roles" plain: RoleRules = RoleRules(Vec::new());
     /// For how long somebody stays signed in.
     session_ttl "session_ttl" plain: TimeSpan = TimeSpan(Duration::from_secs(8 * 3_600));
+    /// Where the services of remote extensions reach this very node for their host calls, such as `https://node-1.example.com`.
+    /// Without it, `public_url`.
+    remote_callback_url "remote.callback_url" plain: Option<String> = None;
     /// What a second of an extension's CPU time costs, for `GET /api/v1/usage`.
     prices_cpu_second "prices.cpu_second" plain: Price = Price(0.0);
     /// What a million calls of extensions cost.
@@ -228,6 +242,29 @@ settings! {
     prices_outbound_gib "prices.outbound_gib" plain: Price = Price(0.0);
     /// The currency of the prices, as it shall be shown.
     prices_currency "prices.currency" plain: Option<String> = None;
+    /// The endpoint whose model extensions may ask, if they are granted that: the address below which `chat/completions` lies, as
+    /// OpenAI's API has it, such as `https://api.openai.com/v1` or `http://127.0.0.1:11434/v1`. Without it there is no model.
+    model_url "model.url" plain: Option<String> = None;
+    /// The key that the endpoint wants. No extension sees it.
+    model_api_key "model.api_key" secret: Option<Secret> = None;
+    /// The models that extensions may ask for, each with what a million tokens that go in and that come out cost, as
+    /// `gpt-4o-mini=0.15/0.60`. The first one is for extensions whose permission names none.
+    model_models "model.models" plain: ModelPrices = ModelPrices(Vec::new());
+    /// The most tokens of one answer.
+    model_max_tokens "model.max_tokens" plain: u32 = 4_096;
+    /// The field in which the endpoint is told so. OpenAI's reasoning models want `max_completion_tokens`; many other servers know
+    /// `max_tokens` only.
+    model_token_limit "model.token_limit" plain: TokenLimit = TokenLimit::MaxTokens;
+    /// The longest that the endpoint may take for one answer. The time that the extension's call has left counts, too.
+    model_timeout "model.timeout" plain: TimeSpan = TimeSpan(Duration::from_secs(60));
+    /// Jobs that run at once on this node.
+    jobs_concurrent "jobs.concurrent" plain: u32 = 32;
+    /// Jobs of one tenant that run at once, on all nodes together.
+    jobs_per_tenant "jobs.per_tenant" plain: u32 = 8;
+    /// For how long runs of jobs are kept after their end.
+    retention_jobs "retention.jobs" plain: TimeSpan = TimeSpan(Duration::from_secs(168 * 3_600));
+    /// For how long anomalies are kept after they were last seen.
+    retention_anomalies "retention.anomalies" plain: TimeSpan = TimeSpan(Duration::from_secs(2_160 * 3_600));
     /// For how long usage by the hour is kept.
     retention_usage "retention.usage" plain: TimeSpan = TimeSpan(Duration::from_secs(9_600 * 3_600));
     /// For how long executions are kept.
@@ -319,7 +356,8 @@ impl Config {
         if let Some((path, text)) = file {
             let name = path.display().to_string();
             match file::read(text, &settings) {
-                Ok((values, bindings)) => {
+                Ok((values, bindings, health)) => {
+                    config.health_policies.extend(health);
                     config.bindings.extend(bindings.into_iter().map(|mut binding| {
                         binding.declared.place = format!("{name}:{}", binding.declared.place);
                         binding
@@ -412,7 +450,15 @@ impl Config {
         if self.oidc_issuer.is_some() != self.oidc_client_id.is_some() {
             problems.push("`oidc.issuer` and `oidc.client_id`: both or none".to_owned());
         }
-        for (key, url) in [("oidc.issuer", &self.oidc_issuer), ("public_url", &self.public_url)] {
+        if self.model_url.is_some() == self.model_models.0.is_empty() {
+            problems.push("`model.url` and `model.models`: both or none".to_owned());
+        }
+        for (key, url) in [
+            ("model.url", &self.model_url),
+            ("oidc.issuer", &self.oidc_issuer),
+            ("public_url", &self.public_url),
+            ("remote.callback_url", &self.remote_callback_url),
+        ] {
             let web = |url: &String| url.starts_with("https://") || url.starts_with("http://");
             if url.as_ref().is_some_and(|url| !web(url)) {
                 problems.push(format!("`{key}`: it must start with `https://`"));
@@ -436,6 +482,10 @@ impl Config {
             ("health.window", self.health_window.0.is_zero()),
             ("health.backoff", self.health_backoff.0.is_zero()),
             ("health.probes", self.health_probes == 0),
+            ("model.max_tokens", self.model_max_tokens == 0),
+            ("model.timeout", self.model_timeout.0.is_zero()),
+            ("jobs.concurrent", self.jobs_concurrent == 0),
+            ("jobs.per_tenant", self.jobs_per_tenant == 0),
         ] {
             if zero {
                 problems.push(format!("`{key}`: it must not be 0"));

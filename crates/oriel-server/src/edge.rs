@@ -22,8 +22,9 @@ use axum::body::Body;
 use axum::response::Response;
 use futures::FutureExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
-use oriel_access::{Ask, AskTarget, Pass};
-use oriel_model::access::{Principal, ResourceKind};
+use oriel_access::{Access, AccessError, Ask, AskTarget, Pass};
+use oriel_model::access::{Principal, ResourceKind, Scope};
+use oriel_model::collection;
 use oriel_model::id::SessionId;
 use oriel_model::time::{Clock as _, SystemClock};
 use oriel_model::{Blame, ErrorCode};
@@ -166,11 +167,13 @@ impl Edge {
         if let Err(problem) = self.check_request(operation, &request) {
             return refuse(problem);
         }
-        if let (Some(principal), Some(counted)) = (&principal, operation.adds())
-            && let Err(error) = self.app.access.require_room(principal.tenant, counted).await
-        {
-            return refuse(error.into());
-        }
+        let room = match (&principal, operation.adds()) {
+            (Some(principal), Some(counted)) => match self.app.access.require_room(principal.tenant, counted).await {
+                Ok(room) => Some(room),
+                Err(error) => return refuse(error.into()),
+            },
+            _ => None,
+        };
         request.extensions_mut().insert(Call {
             principal: principal.clone(),
             operation,
@@ -178,7 +181,7 @@ impl Edge {
             ip,
         });
         let mut response = match (principal, request.headers().get("idempotency-key").cloned()) {
-            (Some(principal), Some(key)) if operation.keyed => self.keyed(operation, &principal, &key, request, id).await,
+            (Some(principal), Some(key)) if operation.keyed => self.keyed(operation, &principal, &key, request, id, room).await,
             _ => self.call(request).await,
         };
         limits::tell(response.headers_mut(), &pass);
@@ -229,24 +232,17 @@ impl Edge {
             }
         };
         let pass = access.enter(&caller).map_err(limits::refused)?;
+        let user = user(headers)?;
         let principal = match operation.allowed {
-            Allowed::With(scope) => {
-                let (kind, name) = operation.target(path);
-                // Decoded as the handler will see it: a name spelt another way must not pass by a policy.
-                let name = name.map(|name| percent_decode_str(name).decode_utf8_lossy());
-                let ask = Ask {
-                    operation: operation.id,
-                    scope,
-                    target: match (kind, &name) {
-                        (ResourceKind::Tenant, _) => AskTarget::Tenant,
-                        (kind, Some(name)) => AskTarget::Named(kind, name),
-                        (_, None) => AskTarget::Later,
-                    },
-                    ip: Some(ip),
-                };
-                access.admit(&caller.principal, ask).await?
-            }
+            Allowed::With(scope) => ask(access, operation, scope, path, &caller.principal, ip).await?,
             Allowed::AnyKey | Allowed::Everybody => caller.principal.clone(),
+        };
+        let principal = match user {
+            None => principal,
+            user => Arc::new(Principal {
+                user,
+                ..(*principal).clone()
+            }),
         };
         Ok(Admitted {
             principal: Some(principal),
@@ -297,9 +293,14 @@ impl Edge {
         }
     }
 
-    fn allow_origin(&self, response: &mut Response, origin: HeaderValue) {
+    /// Whether browsers may call from there.
+    fn knows_origin(&self, origin: &HeaderValue) -> bool {
         let allowed = &self.app.config.cors_origins.0;
-        if allowed.iter().any(|one| one == "*" || one.as_bytes() == origin.as_bytes()) {
+        allowed.iter().any(|one| one == "*" || one.as_bytes() == origin.as_bytes())
+    }
+
+    fn allow_origin(&self, response: &mut Response, origin: HeaderValue) {
+        if self.knows_origin(&origin) {
             let headers = response.headers_mut();
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
             headers.append(header::VARY, HeaderValue::from_static("origin"));
@@ -310,6 +311,47 @@ impl Edge {
                 ),
             );
         }
+    }
+}
+
+/// Asks whether somebody may do what `operation` on `path` does.
+pub(crate) async fn ask(
+    access: &Access,
+    operation: &'static Operation,
+    scope: Scope,
+    path: &str,
+    principal: &Arc<Principal>,
+    ip: IpAddr,
+) -> Result<Arc<Principal>, AccessError> {
+    let (kind, name) = operation.target(path);
+    // Decoded as the handler will see it: a name spelt another way must not pass by a policy.
+    let name = name.map(|name| percent_decode_str(name).decode_utf8_lossy());
+    let ask = Ask {
+        operation: operation.id,
+        scope,
+        target: match (kind, &name) {
+            (ResourceKind::Tenant, _) => AskTarget::Tenant,
+            (kind, Some(name)) => AskTarget::Named(kind, name),
+            (_, None) => AskTarget::Later,
+        },
+        ip: Some(ip),
+        route: None,
+    };
+    access.admit(principal, ask).await
+}
+
+/// On whose behalf the host calls: `Oriel-User`.
+pub(crate) fn user(headers: &HeaderMap) -> Result<Option<Arc<str>>, Problem> {
+    let mut given = headers.get_all("oriel-user").iter();
+    let Some(value) = given.next() else { return Ok(None) };
+    let user = std::str::from_utf8(value.as_bytes()).ok().filter(|user| collection::is_user(user));
+    match (user, given.next()) {
+        (Some(user), None) => Ok(Some(user.into())),
+        (_, Some(_)) => Err(Problem::invalid("there is more than one `Oriel-User`")),
+        (None, None) => Err(Problem::invalid(format!(
+            "`Oriel-User` must have 1 to {} bytes of UTF-8 without control characters",
+            collection::MAX_USER
+        ))),
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod api;
 mod app;
+mod completions;
 pub mod config;
 mod edge;
 mod extract;
@@ -17,6 +18,7 @@ mod openapi;
 mod operations;
 mod problem;
 mod server;
+mod standing;
 mod telemetry;
 
 pub use self::config::{Config, ConfigError, RoutesOrigin, Setting};

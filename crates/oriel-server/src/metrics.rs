@@ -31,6 +31,7 @@ const UNSAMPLED: &str = "oriel_unsampled_executions_total";
 const TRIPS: &str = "oriel_extension_trips_total";
 const QUARANTINES: &str = "oriel_extension_quarantines_total";
 const REFUSED: &str = "oriel_extension_calls_refused_total";
+const ANOMALIES: &str = "oriel_anomalies_total";
 const CANARIES: &str = "oriel_canaries";
 const CANARY_DECISIONS: &str = "oriel_canary_decisions_total";
 const READY: &str = "oriel_ready";
@@ -45,7 +46,7 @@ enum Kind {
 }
 
 /// Every metric: its name, its kind, its labels, and what it says. The book has the same list.
-const METRICS: [(&str, Kind, &str, &str); 21] = [
+const METRICS: [(&str, Kind, &str, &str); 22] = [
     (
         HTTP_REQUESTS,
         Kind::Counter,
@@ -101,6 +102,7 @@ const METRICS: [(&str, Kind, &str, &str); 21] = [
     ),
     (TRIPS, Kind::Counter, "", "How often the circuit breaker of an extension tripped."),
     (QUARANTINES, Kind::Counter, "", "How often an extension was put in quarantine."),
+    (ANOMALIES, Kind::Counter, "", "Anomalies that this node raised."),
     (
         REFUSED,
         Kind::Counter,
@@ -296,6 +298,7 @@ impl Metrics {
         counter!(TRIPS).absolute(health.trips);
         counter!(QUARANTINES).absolute(health.quarantines);
         counter!(REFUSED).absolute(health.refused);
+        counter!(ANOMALIES).absolute(health.anomalies);
         #[expect(clippy::cast_precision_loss, reason = "a gauge; exact up to nine quadrillions")]
         for (state, count) in &health.states {
             gauge!(EXTENSIONS, "state" => state.as_str()).set(*count as f64);

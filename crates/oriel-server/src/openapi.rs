@@ -22,7 +22,9 @@ use crate::problem::{MEDIA_TYPE, ProblemBody, ProblemPlace};
     servers((url = "/", description = "This server.")),
     tags(
         (name = "tasks", description = "Typed functions that hosts call: one by one, in batches, as a stream."),
+        (name = "collections", description = "Documents that extensions keep."),
         (name = "hooks", description = "Extension points that a host declares and fires."),
+        (name = "jobs", description = "Durable work of extensions."),
         (name = "bindings", description = "Which contribution is attached to which task, hook or event, and what there is to attach."),
         (name = "executions", description = "The record of every call."),
         (name = "extensions", description = "What is installed for the tenant."),

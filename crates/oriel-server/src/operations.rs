@@ -146,7 +146,15 @@ impl Operation {
 
     /// Whether it changes something that is kept.
     fn writes(&self) -> bool {
-        self.method != "GET" && !["inspectPackage", "checkAccess", "validateExecution", "validateBatch"].contains(&self.id)
+        self.method != "GET"
+            && ![
+                "inspectPackage",
+                "checkAccess",
+                "reportIncident",
+                "validateExecution",
+                "validateBatch",
+            ]
+            .contains(&self.id)
     }
 
     /// The longest body that it reads at once; lines have a limit each instead.
@@ -225,6 +233,13 @@ pub(crate) fn policy_actions() -> Vec<PolicyAction> {
 const PAGED: &[ErrorCode] = &[RequestCursor];
 const GUARDED: &[ErrorCode] = &[PreconditionFailed];
 const EXTENSION: &[ErrorCode] = &[ExtensionNotFound];
+const DOCUMENT: &[ErrorCode] = &[
+    CollectionNotFound,
+    DocumentNotFound,
+    DocumentVersion,
+    PreconditionFailed,
+    CollectionBusy,
+];
 const CANARY: &[ErrorCode] = &[CanaryNone, ExtensionConflict];
 const INSTALLING: &[ErrorCode] = &[
     ManifestInvalid,
@@ -246,6 +261,8 @@ const RELEASING: &[ErrorCode] = &[
     DependencyMissing,
     DependencyInUse,
     ConsentRequired,
+    RemoteChanged,
+    RemoteUrlMissing,
     CanaryRunning,
     ExtensionDisabled,
 ];
@@ -261,6 +278,7 @@ const BINDING: &[ErrorCode] = &[
     BindingConfig,
 ];
 const TASK: &[ErrorCode] = &[TaskNotFound];
+const JOB: &[ErrorCode] = &[ExtensionNotFound, ContributionNotFound, InputInvalid, JobQueueFull];
 const CALLING: &[ErrorCode] = &[
     ExtensionNotFound,
     ProgramNotFound,
@@ -293,6 +311,10 @@ const CALLING: &[ErrorCode] = &[
     ProgramDenied,
     ProgramLimit,
     ProgramInternal,
+    RemoteAddress,
+    RemoteUnreachable,
+    RemoteRefused,
+    RemoteAnswer,
 ];
 
 use Allowed::{AnyKey, Everybody, With};
@@ -303,6 +325,28 @@ use Scope::{AccessRead, AccessWrite, ExtensionsRead, ExtensionsWrite, TasksExecu
 pub(crate) static CALL_ROUTE: Operation = Operation {
     method: "any",
     ..Operation::get("callRoute", "/x/{tenant}/{extension}/{path}", With(TasksExecute), &[])
+};
+
+/// What services of remote extensions call. Whether they may, says the token of the call that they work on, not a key; so a
+/// node that has as many requests in flight as it may still answers what those in flight wait for.
+const HOST_CALL: Operation = Operation {
+    method: "POST",
+    takes: Takes::Input,
+    ..Operation::get(
+        "makeHostCall",
+        "/oriel/v1/host/{function}",
+        Everybody,
+        &[&[
+            RemoteToken,
+            RemoteHostCall,
+            ProgramDenied,
+            ProgramUnavailable,
+            ProgramLimit,
+            ProgramInternal,
+            ExecutionTimeout,
+            ExecutionHostCalls,
+        ]],
+    )
 };
 
 /// All of them.
@@ -316,14 +360,21 @@ pub(crate) static OPERATIONS: &[Operation] = &[
         &[&[Unauthenticated, KeyExpired, KeyRevoked, StoreUnavailable]],
     ),
     Operation::get("getOpenApi", "/api/openapi.json", Everybody, &[]),
+    Operation::get(
+        "getTenantOpenApi",
+        "/api/v1/tenants/current/openapi.json",
+        With(ExtensionsRead),
+        &[],
+    ),
     // Extensions
     Operation::post(
         "installExtension",
         "/api/v1/extensions",
         ExtensionsWrite,
         Takes::Package,
-        &[INSTALLING, RELEASING],
-    ),
+        &[INSTALLING, RELEASING, &[RemoteUrlInvalid, RemoteNone]],
+    )
+    .showing_a_secret(),
     Operation::get("listExtensions", "/api/v1/extensions", With(ExtensionsRead), &[PAGED]),
     Operation::get("getExtension", "/api/v1/extensions/{name}", With(ExtensionsRead), &[EXTENSION]),
     Operation::get(
@@ -419,6 +470,23 @@ pub(crate) static OPERATIONS: &[Operation] = &[
         Takes::Nothing,
         &[EXTENSION, GUARDED, &[SecretNotFound, ExtensionConflict]],
     ),
+    Operation::change(
+        "setExtensionRemote",
+        "PUT",
+        "/api/v1/extensions/{name}/remote",
+        ExtensionsWrite,
+        Takes::Json,
+        &[EXTENSION, GUARDED, &[RemoteUrlInvalid, RemoteNone, ExtensionConflict]],
+    ),
+    Operation::post(
+        "rotateExtensionSecret",
+        "/api/v1/extensions/{name}/remote/rotate",
+        ExtensionsWrite,
+        Takes::Json,
+        &[EXTENSION, GUARDED, &[RemoteNone, ExtensionConflict]],
+    )
+    .showing_a_secret(),
+    HOST_CALL,
     Operation::get(
         "getExtensionHealth",
         "/api/v1/extensions/{name}/health",
@@ -430,7 +498,7 @@ pub(crate) static OPERATIONS: &[Operation] = &[
         "/api/v1/extensions/{name}/release",
         ExtensionsWrite,
         Takes::Nothing,
-        &[EXTENSION, GUARDED, &[ExtensionConflict]],
+        &[EXTENSION, GUARDED, &[ExtensionConflict, QuarantineHeld]],
     ),
     Operation::get(
         "getExtensionBudgets",
@@ -446,6 +514,55 @@ pub(crate) static OPERATIONS: &[Operation] = &[
         Takes::Json,
         &[EXTENSION, GUARDED, &[ExtensionConflict, BudgetInvalid]],
     ),
+    Operation::get(
+        "getExtensionHealthPolicy",
+        "/api/v1/extensions/{name}/health-policy",
+        With(ExtensionsRead),
+        &[EXTENSION],
+    ),
+    Operation::change(
+        "setExtensionHealthPolicy",
+        "PUT",
+        "/api/v1/extensions/{name}/health-policy",
+        ExtensionsWrite,
+        Takes::Json,
+        &[EXTENSION, GUARDED, &[ExtensionConflict, HealthPolicyInvalid, QuarantineHeld]],
+    ),
+    Operation::get("listAnomalies", "/api/v1/anomalies", With(ExtensionsRead), &[PAGED]),
+    Operation::get(
+        "getAnomaly",
+        "/api/v1/anomalies/{anomalyId}",
+        With(ExtensionsRead),
+        &[&[AnomalyNotFound]],
+    ),
+    Operation::post(
+        "acknowledgeAnomaly",
+        "/api/v1/anomalies/{anomalyId}/acknowledge",
+        ExtensionsWrite,
+        Takes::Json,
+        &[GUARDED, &[AnomalyNotFound, AnomalySettled]],
+    ),
+    Operation::post(
+        "dismissAnomaly",
+        "/api/v1/anomalies/{anomalyId}/dismiss",
+        ExtensionsWrite,
+        Takes::Json,
+        &[GUARDED, &[AnomalyNotFound, AnomalySettled]],
+    ),
+    Operation::get(
+        "getExtensionBaseline",
+        "/api/v1/extensions/{name}/baseline",
+        With(ExtensionsRead),
+        &[EXTENSION],
+    ),
+    Operation::post(
+        "reportIncident",
+        "/api/v1/incidents",
+        AccessRead,
+        Takes::Json,
+        &[SEARCHING, &[AnomalyNotFound, ExtensionNotFound, IncidentInvalid]],
+    )
+    .unkeyed(),
     Operation::get("getUsage", "/api/v1/usage", With(ExtensionsRead), &[]),
     Operation::change(
         "startCanary",
@@ -493,6 +610,39 @@ pub(crate) static OPERATIONS: &[Operation] = &[
         &[CALLING],
     ),
     Operation::post(
+        "runJob",
+        "/api/v1/extensions/{name}/jobs/{job}/run",
+        TasksExecute,
+        Takes::Input,
+        &[JOB, &[ExtensionDisabled, ConsentRequired, InputTooLarge]],
+    ),
+    Operation::get(
+        "listJobRuns",
+        "/api/v1/extensions/{name}/job-runs",
+        With(TasksRead),
+        &[EXTENSION, PAGED],
+    ),
+    Operation::get(
+        "getJobRun",
+        "/api/v1/extensions/{name}/job-runs/{runId}",
+        With(TasksRead),
+        &[&[JobRunNotFound]],
+    ),
+    Operation::post(
+        "cancelJobRun",
+        "/api/v1/extensions/{name}/job-runs/{runId}/cancel",
+        TasksExecute,
+        Takes::Nothing,
+        &[&[JobRunNotFound, JobRunState, ExtensionConflict]],
+    ),
+    Operation::post(
+        "retryJobRun",
+        "/api/v1/extensions/{name}/job-runs/{runId}/retry",
+        TasksExecute,
+        Takes::Nothing,
+        &[JOB, &[JobRunNotFound, JobRunState]],
+    ),
+    Operation::post(
         "inspectPackage",
         "/api/v1/packages/inspect",
         ExtensionsRead,
@@ -532,6 +682,53 @@ pub(crate) static OPERATIONS: &[Operation] = &[
         &[GUARDED, &[BindingNotFound, BindingFromFile]],
     ),
     Operation::get("listConflicts", "/api/v1/conflicts", With(ExtensionsRead), &[]),
+    // Collections
+    Operation::get(
+        "listCollections",
+        "/api/v1/extensions/{name}/collections",
+        With(ExtensionsRead),
+        &[EXTENSION],
+    ),
+    Operation::get(
+        "queryDocuments",
+        "/api/v1/extensions/{name}/collections/{collection}/documents",
+        With(ExtensionsWrite),
+        &[EXTENSION, PAGED, &[CollectionNotFound, DocumentQuery]],
+    ),
+    Operation::get(
+        "countDocuments",
+        "/api/v1/extensions/{name}/collections/{collection}/count",
+        With(ExtensionsWrite),
+        &[EXTENSION, &[CollectionNotFound, DocumentQuery]],
+    ),
+    Operation::get(
+        "exportDocuments",
+        "/api/v1/extensions/{name}/collections/{collection}/export",
+        With(ExtensionsWrite),
+        &[EXTENSION, &[CollectionNotFound, DocumentQuery]],
+    ),
+    Operation::get(
+        "getDocument",
+        "/api/v1/extensions/{name}/collections/{collection}/documents/{documentId}",
+        With(ExtensionsWrite),
+        &[EXTENSION, &[CollectionNotFound, DocumentNotFound]],
+    ),
+    Operation::change(
+        "putDocument",
+        "PUT",
+        "/api/v1/extensions/{name}/collections/{collection}/documents/{documentId}",
+        ExtensionsWrite,
+        Takes::Json,
+        &[EXTENSION, DOCUMENT, &[DocumentInvalid, DocumentExists, CollectionQuota]],
+    ),
+    Operation::change(
+        "deleteDocument",
+        "DELETE",
+        "/api/v1/extensions/{name}/collections/{collection}/documents/{documentId}",
+        ExtensionsWrite,
+        Takes::Nothing,
+        &[EXTENSION, DOCUMENT],
+    ),
     Operation::get("listContributions", "/api/v1/contributions", With(ExtensionsRead), &[PAGED]),
     Operation::get(
         "getContribution",

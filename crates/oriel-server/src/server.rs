@@ -12,8 +12,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use oriel_access::{Access, AccessOptions, OidcOptions};
-use oriel_extensions::{Extensions, ExtensionsOptions, HealthOptions, Watcher};
+use oriel_extensions::{AnomalyOptions, Extensions, ExtensionsOptions, HealthOptions, JobOptions, ModelOptions, Watcher};
 use oriel_hooks::{Hooks, HooksOptions};
+use oriel_model::anomaly::AnomalyAction;
+use oriel_model::health_policy::HealthPolicy;
 use oriel_model::quota::{Quotas, RateLimit};
 use oriel_model::time::{Clock, SystemClock};
 use oriel_sandbox::{Sandbox, SandboxOptions};
@@ -28,6 +30,7 @@ use tokio_util::task::TaskTracker;
 pub use self::error::ServerError;
 use crate::api;
 use crate::app::App;
+use crate::completions::Completions;
 use crate::config::{Config, Durability, Secret};
 use crate::edge::Edge;
 use crate::metrics::Metrics;
@@ -82,13 +85,23 @@ impl Server {
         let public_url = public_url.trim_end_matches('/').to_owned();
         let access = Access::with_options(access_options(&config, &public_url)?, &stores, clock.clone())?;
         let bootstrap = access.bootstrap(config.bootstrap_key.as_ref().map(Secret::reveal)).await?;
-        let sandbox = Sandbox::new(sandbox_options(&config)?)?;
+        let sandbox = Sandbox::new(sandbox_options(&config, &public_url)?)?;
         let options = ExtensionsOptions {
             ceiling: config.limits.clone(),
             private_networks: config.private_networks.0.clone(),
             platform_hooks: oriel_hooks::platform_hooks(),
             health: health_options(&config),
+            anomalies: AnomalyOptions {
+                window: config.anomalies_window.0,
+                learn: config.anomalies_learn.0,
+                ..AnomalyOptions::default()
+            },
             node: node.clone(),
+            jobs: JobOptions {
+                concurrent: config.jobs_concurrent,
+                per_tenant: config.jobs_per_tenant,
+            },
+            model: model(&config)?,
             ..ExtensionsOptions::default()
         };
         let extensions = Extensions::new(
@@ -147,6 +160,7 @@ impl Server {
         maintenance::start(&app);
         app.background.spawn(app.hooks.clone().work(app.ending.clone()));
         app.background.spawn(app.hooks.clone().follow(app.ending.clone()));
+        app.background.spawn(app.extensions.clone().run_jobs(app.ending.clone()));
         app.background.spawn(app.tasks.clone().judge_in_background(app.ending.clone()));
         let stop = CancellationToken::new();
         let accepting = tokio::spawn(accept::serve(listener, edge, stop.clone()));
@@ -276,6 +290,29 @@ fn access_options(config: &Config, public_url: &str) -> Result<AccessOptions, Se
     })
 }
 
+/// The model that extensions may ask.
+fn model(config: &Config) -> Result<Option<ModelOptions>, ServerError> {
+    let Some(url) = &config.model_url else { return Ok(None) };
+    let roots = match &config.ca_certificates {
+        Some(path) => vec![std::fs::read(path).map_err(|error| ServerError::Certificates {
+            path: path.clone(),
+            reason: error.to_string(),
+        })?],
+        None => Vec::new(),
+    };
+    let endpoint = Completions::new(url, config.model_api_key.clone(), config.model_token_limit, &roots);
+    let endpoint = endpoint.map_err(|reason| ServerError::Certificates {
+        path: config.ca_certificates.clone().unwrap_or_default(),
+        reason,
+    })?;
+    Ok(Some(ModelOptions {
+        endpoint: Arc::new(endpoint),
+        models: config.model_models.0.clone(),
+        max_tokens: config.model_max_tokens,
+        timeout: config.model_timeout.0,
+    }))
+}
+
 /// This node's journal, where the database is this node's own file. Nodes that share a database write to it directly: what
 /// one of them has answered for must not wait for that very node.
 fn journal(config: &Config) -> Result<Option<Arc<dyn Journal>>, ServerError> {
@@ -307,13 +344,20 @@ fn health_options(config: &Config) -> HealthOptions {
         quarantine_trips: config.health_quarantine_trips,
         quarantine_for: Some(config.health_quarantine_for.0).filter(|span| !span.is_zero()),
         check_interval: config.health_check_interval.0,
+        by_extension: config.health_policies.clone(),
+        policy: HealthPolicy {
+            on_anomaly: config.anomalies_quarantine.then_some(AnomalyAction::Quarantine),
+            ..HealthPolicy::default()
+        },
         ..HealthOptions::default()
     }
 }
 
 /// How extensions run here.
-fn sandbox_options(config: &Config) -> Result<SandboxOptions, ServerError> {
+fn sandbox_options(config: &Config, public_url: &str) -> Result<SandboxOptions, ServerError> {
     let mut options = SandboxOptions::new(config.code_dir());
+    let callback_url = config.remote_callback_url.as_deref().unwrap_or(public_url);
+    options.callback_url = Some(callback_url.trim_end_matches('/').to_owned());
     if let Some(path) = &config.ca_certificates {
         let failed = |reason: String| ServerError::Certificates {
             path: path.clone(),

@@ -4,8 +4,10 @@
 
 mod suite {
     mod access;
+    mod anomalies;
     mod bindings;
     mod canary;
+    mod collections;
     mod compression;
     mod documents;
     mod executions;
@@ -14,8 +16,10 @@ mod suite {
     mod health;
     mod host;
     mod idempotency;
+    mod jobs;
     mod lifecycle;
     mod metrics;
+    mod models;
     mod requests;
     mod routes;
     mod secrets;

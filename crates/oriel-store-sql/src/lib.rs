@@ -66,12 +66,14 @@ impl Default for SqlOptions {
 #[derive(Debug, Clone)]
 pub struct SqlStores {
     db: Db,
+    collections: Arc<stores::SqlCollections>,
 }
 
 /// Opens a database and brings it to this release's version.
 ///
 /// `url` is one of
-/// - `sqlite:PATH`: a file, made when it is not there (its directory is not);
+/// - `sqlite:PATH`: a file, made when it is not there (its directory is not); documents of collections lie in files of their own, in the
+///   directory `collections` beside it;
 /// - `sqlite::memory:`: a database that lives as long as its handle, with one connection for all;
 /// - `postgres://USER:PASSWORD@HOST/DATABASE` (also `postgresql://`), with libpq's parameters.
 ///
@@ -80,7 +82,9 @@ pub struct SqlStores {
 /// `ReadOnly` when it cannot be written, `Unavailable` when it cannot be reached or the URL is none of the above (the
 /// message never repeats the URL, which may hold a password).
 pub async fn open(url: &str, options: SqlOptions) -> Result<SqlStores> {
+    let mut beside = None;
     let db = if let Some(path) = url.strip_prefix("sqlite:") {
+        beside = sqlite::directory(path);
         sqlite::open(path, &options).await?
     } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
         postgres::open(url, &options).await?
@@ -88,14 +92,19 @@ pub async fn open(url: &str, options: SqlOptions) -> Result<SqlStores> {
         return Err(unavailable("a database URL starts with `sqlite:` or `postgres://`"));
     };
     migrate::run(&db).await?;
-    Ok(SqlStores { db })
+    let collections = Arc::new(stores::SqlCollections::new(
+        &db,
+        beside.map(|beside| beside.join("collections")),
+        &options,
+    ));
+    Ok(SqlStores { db, collections })
 }
 
 impl SqlStores {
     /// All stores over this database, and `blobs` beside it.
     #[must_use]
     pub fn stores(&self, blobs: Arc<dyn Blobs>) -> Stores {
-        stores::all(&self.db, blobs)
+        stores::all(&self.db, blobs, self.collections.clone())
     }
 
     /// Whether the database answers.
@@ -108,6 +117,7 @@ impl SqlStores {
 
     /// Waits for what runs, then closes all connections; SQLite's write-ahead log is moved into the database file.
     pub async fn close(&self) {
+        self.collections.close().await;
         self.db.close().await;
     }
 }

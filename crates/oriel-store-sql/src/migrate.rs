@@ -53,6 +53,16 @@ const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../migrations/0007_samples.sql"),
         postgres: include_str!("../migrations/0007_samples.sql"),
     },
+    Migration {
+        name: "jobs",
+        sqlite: include_str!("../migrations/0009_jobs.sql"),
+        postgres: include_str!("../migrations/0009_jobs.sql"),
+    },
+    Migration {
+        name: "anomalies",
+        sqlite: include_str!("../migrations/0011_anomalies.sql"),
+        postgres: include_str!("../migrations/0011_anomalies.sql"),
+    },
 ];
 
 /// Any number that nobody else uses for an advisory lock; this one is "oriel" and a zero, as bytes.

@@ -1,6 +1,6 @@
 //! Opening SQLite.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use oriel_store::{Result, StoreError};
@@ -13,6 +13,12 @@ use crate::{SqlOptions, Synchronous};
 
 /// Bytes of a page: SQLite's own default, and the page of most file systems.
 const PAGE: u32 = 4_096;
+
+/// The directory of a database file; nothing for one in memory.
+pub(crate) fn directory(path: &str) -> Option<PathBuf> {
+    let file = Path::new(path.strip_prefix("//").unwrap_or(path));
+    (path != ":memory:").then(|| file.parent().map(Path::to_path_buf).unwrap_or_default())
+}
 
 pub(crate) async fn open(path: &str, options: &SqlOptions) -> Result<Db> {
     let connect = SqliteConnectOptions::new()

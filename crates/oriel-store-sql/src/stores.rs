@@ -1,13 +1,16 @@
 //! The ports over a database, one file each.
 
+mod anomalies;
 mod audit;
 mod batches;
 mod bindings;
 mod canaries;
+mod collections;
 mod executions;
 mod hooks;
 mod idempotency;
 mod installations;
+mod jobs;
 mod key_value;
 mod keys;
 mod logs;
@@ -15,6 +18,7 @@ mod members;
 mod policies;
 mod quotas;
 mod samples;
+mod spend;
 mod tasks;
 mod tenants;
 mod usage;
@@ -26,6 +30,7 @@ use std::sync::Arc;
 use oriel_store::{Blobs, Stores};
 use sqlx::AssertSqlSafe;
 
+pub(crate) use self::collections::SqlCollections;
 use crate::db::Db;
 
 /// One of the ports over the database.
@@ -33,7 +38,7 @@ pub(crate) struct Store {
     db: Db,
 }
 
-pub(crate) fn all(db: &Db, blobs: Arc<dyn Blobs>) -> Stores {
+pub(crate) fn all(db: &Db, blobs: Arc<dyn Blobs>, collections: Arc<SqlCollections>) -> Stores {
     let store = Arc::new(Store { db: db.clone() });
     Stores {
         tenants: store.clone(),
@@ -46,6 +51,7 @@ pub(crate) fn all(db: &Db, blobs: Arc<dyn Blobs>) -> Stores {
         installations: store.clone(),
         blobs,
         key_value: store.clone(),
+        collections,
         tasks: store.clone(),
         executions: store.clone(),
         batches: store.clone(),
@@ -54,8 +60,12 @@ pub(crate) fn all(db: &Db, blobs: Arc<dyn Blobs>) -> Stores {
         bindings: store.clone(),
         hooks: store.clone(),
         work: store.clone(),
+        jobs: store.clone(),
+        spend: store.clone(),
         usage: store.clone(),
         canaries: store.clone(),
+        baselines: store.clone(),
+        anomalies: store.clone(),
         samples: store,
         journal: None,
     }

@@ -6,16 +6,19 @@
 #![expect(clippy::missing_panics_doc, reason = "every check panics when the adapter breaks its promise")]
 
 pub mod access;
+pub mod anomalies;
 pub mod audit;
 pub mod batches;
 pub mod bindings;
 pub mod blobs;
 pub mod canaries;
+pub mod collections;
 pub mod executions;
 pub mod fixtures;
 pub mod governance;
 pub mod idempotency;
 pub mod installations;
+pub mod jobs;
 pub mod key_value;
 pub mod logs;
 pub mod samples;
@@ -66,6 +69,11 @@ macro_rules! conformance {
                 expired_entries_make_room, the_key_quota_is_exact, the_byte_quota_is_exact, adding_counts_its_bytes,
                 concurrent_writers_keep_the_quota, prefixes_are_literal, listing_pages, large_values_and_long_keys, purging_is_bounded
             ]
+            collections: [
+                documents_live, document_scopes_are_apart, documents_are_found, documents_page, document_transactions_are_whole,
+                one_of_many_replacements_wins, unique_indexes_hold, document_quotas_are_exact, users_see_their_own, plans_change_whole,
+                queries_are_bounded_by_what_they_return
+            ]
             executions: [
                 segments_live, appending_again_changes_nothing, finding_filters, finding_pages, others_find_nothing,
                 replacing_is_one_step, one_of_two_replacements_wins, segments_prune_oldest_first, fragments_are_counted,
@@ -82,6 +90,10 @@ macro_rules! conformance {
                 bindings_page_and_filter, others_see_no_binding, uninstalling_takes_bindings, a_hook_lives, hooks_page_by_name,
                 one_of_many_declares
             ]
+            anomalies: [
+                baselines_live, one_of_many_meets_a_host, a_baseline_belongs_to_its_installation, anomalies_live,
+                anomalies_page_filter_and_purge
+            ]
             canaries: [tallies_live, a_canary_belongs_to_its_installation]
             samples: [a_sample_lives, samples_page_and_filter, samples_sum_up, samples_purge]
             work: [
@@ -89,6 +101,11 @@ macro_rules! conformance {
                 leases_run_out, what_kills_its_workers_is_buried, retries_end, the_dead_are_kept, tenants_take_turns,
                 a_tenant_holds_only_so_many, no_unit_is_leased_twice, completing_is_all_or_nothing, others_end_nothing,
                 units_are_counted, the_dead_purge
+            ]
+            jobs: [
+                a_run_lives, a_run_and_its_unit_are_one, a_key_means_one_open_run, the_queue_quota_is_exact, a_stale_run_is_refused,
+                runs_page_and_filter, others_see_no_run, uninstalling_cancels_runs, runs_purge, spending_stays_below_its_caps,
+                what_is_set_aside_is_settled
             ]
             usage: [
                 usage_adds_up, usage_is_ordered_and_cut, usage_adds_up_among_writers, usage_stops_at_the_largest_number,

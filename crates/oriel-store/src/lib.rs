@@ -12,10 +12,12 @@
 //!
 //! Start reading at [`Stores`].
 
+mod anomalies;
 mod audit;
 mod bindings;
 mod blobs;
 mod canaries;
+pub mod collections;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod cursor;
@@ -24,6 +26,7 @@ mod executions;
 mod hooks;
 mod idempotency;
 mod installations;
+mod jobs;
 mod journal;
 pub mod key_value;
 mod keys;
@@ -33,6 +36,7 @@ pub mod memory;
 mod policies;
 mod quotas;
 pub mod samples;
+mod spend;
 mod tasks;
 mod tenants;
 mod usage;
@@ -40,15 +44,21 @@ mod work;
 
 use std::sync::Arc;
 
+pub use self::anomalies::{Anomalies, AnomalyFilter, Baselines, KnownHost, Raised};
 pub use self::audit::{AuditLog, NewAudit};
 pub use self::bindings::{BindingChange, BindingFilter, Bindings, Versioned, goes_with_its_extension, twin};
 pub use self::blobs::Blobs;
 pub use self::canaries::{CanaryTallies, CanaryTally};
+pub use self::collections::{
+    CollectionPlan, CollectionQuota, CollectionScope, CollectionState, Collections, DocumentChange, DocumentPage, DocumentQuery,
+    DocumentWrites, Judge, Misfits, Operation, Refusal, Refused, Written,
+};
 pub use self::error::StoreError;
 pub use self::executions::{Batch, BatchState, Batches, Executions, Segment, SegmentFilter, SegmentHead};
 pub use self::hooks::Hooks;
 pub use self::idempotency::{Begin, Idempotency, StoredReply};
 pub use self::installations::Installations;
+pub use self::jobs::{Carrier, JobFilter, Jobs};
 pub use self::journal::Journal;
 pub use self::key_value::{KeyValue, KvEntry, KvPage, KvQuota, KvScope};
 pub use self::keys::{Keys, StoredKey};
@@ -57,6 +67,7 @@ pub use self::members::{Members, Sessions, StoredSession};
 pub use self::policies::Policies;
 pub use self::quotas::{Consumption, Quotas};
 pub use self::samples::{SampleFilter, Samples};
+pub use self::spend::{ModelSpend, SpendCaps, SpendDay};
 pub use self::tasks::Tasks;
 pub use self::tenants::Tenants;
 pub use self::usage::{Usage, UsageDelta, UsagePlace, Used};
@@ -88,6 +99,8 @@ pub struct Stores {
     pub blobs: Arc<dyn Blobs>,
     /// What guests keep in `key-value`.
     pub key_value: Arc<dyn KeyValue>,
+    /// What guests keep in `collections`.
+    pub collections: Arc<dyn Collections>,
     /// Tasks.
     pub tasks: Arc<dyn Tasks>,
     /// Execution records.
@@ -104,12 +117,20 @@ pub struct Stores {
     pub hooks: Arc<dyn Hooks>,
     /// Durable units of work.
     pub work: Arc<dyn WorkQueue>,
+    /// Runs of jobs.
+    pub jobs: Arc<dyn Jobs>,
+    /// What extensions spend on the model.
+    pub spend: Arc<dyn ModelSpend>,
     /// What contributions took, by the hour.
     pub usage: Arc<dyn Usage>,
     /// What nodes have seen of canaries.
     pub canaries: Arc<dyn CanaryTallies>,
     /// Executions that were looked at.
     pub samples: Arc<dyn Samples>,
+    /// What is usual of installations.
+    pub baselines: Arc<dyn Baselines>,
+    /// What was not.
+    pub anomalies: Arc<dyn Anomalies>,
     /// This node's own log, where the node has its database for itself. With it, replies wait for the log and not for the
     /// database, which gets the records about a second later.
     pub journal: Option<Arc<dyn Journal>>,

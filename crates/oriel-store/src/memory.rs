@@ -2,17 +2,20 @@
 //! survives the process.
 //!
 //! Locks are taken in one order, so that no two methods wait for each other: the aggregate's own (members before keys), then the audit
-//! log's, then key-value, then logs, then bindings, then canaries. No lock is held across an `await`.
+//! log's, then key-value, then logs, then bindings, then canaries, then baselines, then work. No lock is held across an `await`.
 
+mod anomalies;
 mod audit;
 mod batches;
 mod bindings;
 mod blobs;
 mod canaries;
+mod collections;
 mod executions;
 mod hooks;
 mod idempotency;
 mod installations;
+mod jobs;
 mod key_value;
 mod keys;
 mod logs;
@@ -20,6 +23,7 @@ mod members;
 mod policies;
 mod quotas;
 mod samples;
+mod spend;
 mod tasks;
 mod tenants;
 mod usage;
@@ -37,6 +41,7 @@ pub fn stores() -> Stores {
     let logs = Arc::new(logs::MemoryLogs::default());
     let bindings = Arc::new(bindings::MemoryBindings::new(audit.clone()));
     let canaries = Arc::new(canaries::MemoryCanaries::default());
+    let baselines = Arc::new(anomalies::MemoryBaselines::default());
     let people = Arc::default();
     let keys = Arc::new(keys::MemoryKeys::new(Arc::clone(&people), audit.clone()));
     let members = Arc::new(members::MemoryMembers::new(people, keys.clone(), audit.clone()));
@@ -46,8 +51,10 @@ pub fn stores() -> Stores {
         logs.clone(),
         bindings.clone(),
         canaries.clone(),
+        baselines.clone(),
     ));
     let tasks = Arc::new(tasks::MemoryTasks::new(audit.clone()));
+    let work = Arc::new(work::MemoryWork::new(audit.clone()));
     Stores {
         tenants: Arc::new(tenants::MemoryTenants::new(audit.clone())),
         quotas: Arc::new(quotas::MemoryQuotas::new(
@@ -64,6 +71,7 @@ pub fn stores() -> Stores {
         installations,
         blobs: Arc::new(blobs::MemoryBlobs::default()),
         key_value,
+        collections: Arc::new(collections::MemoryCollections::default()),
         tasks,
         executions: Arc::new(executions::MemoryExecutions::default()),
         batches: Arc::new(batches::MemoryBatches::default()),
@@ -71,10 +79,14 @@ pub fn stores() -> Stores {
         idempotency: Arc::new(idempotency::MemoryIdempotency::default()),
         bindings,
         hooks: Arc::new(hooks::MemoryHooks::new(audit.clone())),
-        work: Arc::new(work::MemoryWork::new(audit.clone())),
+        jobs: Arc::new(jobs::MemoryJobs::new(audit.clone(), work.clone())),
+        work,
+        spend: Arc::new(spend::MemorySpend::default()),
         usage: Arc::new(usage::MemoryUsage::default()),
         canaries,
         samples: Arc::new(samples::MemorySamples::default()),
+        baselines,
+        anomalies: Arc::new(anomalies::MemoryAnomalies::new(audit.clone())),
         journal: None,
         audit,
     }

@@ -23,6 +23,12 @@ pub struct Used {
     pub host_calls: u64,
     /// Bytes of outbound requests and their replies.
     pub outbound_bytes: u64,
+    /// Tokens that went to the model.
+    pub model_input_tokens: u64,
+    /// Tokens that came from the model.
+    pub model_output_tokens: u64,
+    /// What completions cost, in millionths of the operator's currency.
+    pub model_spend: u64,
 }
 
 impl Used {
@@ -40,6 +46,9 @@ impl Used {
             cpu_us: add(self.cpu_us, more.cpu_us),
             host_calls: add(self.host_calls, more.host_calls),
             outbound_bytes: add(self.outbound_bytes, more.outbound_bytes),
+            model_input_tokens: add(self.model_input_tokens, more.model_input_tokens),
+            model_output_tokens: add(self.model_output_tokens, more.model_output_tokens),
+            model_spend: add(self.model_spend, more.model_spend),
         }
     }
 }

@@ -22,8 +22,8 @@ impl WorkKind {
     pub const OBSERVE_HOOK: Self = Self::new("observe-hook");
     /// Judging an execution in the background.
     pub const VALIDATION: Self = Self::new("validation");
-    /// What an extension put into its own queue.
-    pub const QUEUE: Self = Self::new("queue");
+    /// Running a job of an extension.
+    pub const JOB: Self = Self::new("job");
 
     /// A kind of this release.
     #[must_use]

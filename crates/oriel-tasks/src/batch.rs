@@ -136,6 +136,7 @@ struct Run {
     stop_on_first_error: bool,
     patience: Patience,
     principal: PrincipalId,
+    user: Option<Arc<str>>,
     traceparent: Option<String>,
     canary_key: Option<String>,
     live: Arc<LiveBatch>,
@@ -187,6 +188,7 @@ impl Tasks {
             stop_on_first_error: request.stop_on_first_error,
             patience: Patience::new(),
             principal: principal.id,
+            user: principal.user.clone(),
             traceparent: request.traceparent,
             canary_key: request.canary_key,
             live: self.shared.live.begin(batch.clone()),
@@ -327,6 +329,7 @@ impl Run {
     async fn execute(&self, range: std::ops::Range<usize>, segment: &mut Option<SegmentBuilder>, receipts: &mut Vec<Receipt>) {
         let caller = Caller {
             principal: self.principal,
+            user: self.user.as_deref(),
             traceparent: self.traceparent.as_deref(),
         };
         let mut done = Done {

@@ -39,6 +39,12 @@ pub enum TaskError {
         /// Which and why.
         reason: String,
     },
+    /// There can be no such incident report.
+    #[error("{reason}")]
+    Incident {
+        /// Why not.
+        reason: String,
+    },
     /// A schema cannot be used.
     #[error("`{field}`: {source}")]
     Schema {
@@ -235,6 +241,7 @@ impl Coded for TaskError {
             Self::NotFound { .. } => ErrorCode::TaskNotFound,
             Self::Exists { .. } => ErrorCode::TaskExists,
             Self::Precondition { .. } => ErrorCode::PreconditionFailed,
+            Self::Incident { .. } => ErrorCode::IncidentInvalid,
             Self::Invalid { .. } => ErrorCode::RequestInvalid,
             Self::Schema { .. } => ErrorCode::SchemaInvalid,
             Self::ExecutionNotFound { .. } => ErrorCode::ExecutionNotFound,

@@ -99,13 +99,15 @@ pub struct ItemResult {
 #[derive(Clone, Copy)]
 pub(crate) struct Caller<'a> {
     pub(crate) principal: PrincipalId,
+    pub(crate) user: Option<&'a str>,
     pub(crate) traceparent: Option<&'a str>,
 }
 
 impl<'a> Caller<'a> {
-    pub(crate) const fn new(principal: &Principal, traceparent: Option<&'a str>) -> Self {
+    pub(crate) fn new(principal: &'a Principal, traceparent: Option<&'a str>) -> Self {
         Self {
             principal: principal.id,
+            user: principal.user.as_deref(),
             traceparent,
         }
     }
@@ -129,6 +131,36 @@ pub(crate) struct Leased {
     pub(crate) chosen: Chosen,
 }
 
+/// The deepest nesting of an output. Many parsers go one call deeper for each level, and a stack has an end: what a guest makes shall not
+/// crash those who read it. Inputs have the same limit.
+const MAX_DEPTH: usize = 128;
+
+/// Whether a JSON text nests deeper than `most`.
+fn nests_deeper(json: &str, most: usize) -> bool {
+    // Each level takes two bytes at least, so a short text cannot be too deep.
+    if json.len() <= 2 * most {
+        return false;
+    }
+    let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            _ if in_string => {}
+            b'{' | b'[' => {
+                depth += 1;
+                if depth > most {
+                    return true;
+                }
+            }
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    false
+}
+
 impl Target {
     /// Checks an input before it costs anything.
     pub(crate) fn check_input(&self, input: &RawValue) -> Result<(), Fault> {
@@ -142,6 +174,10 @@ impl Target {
     /// Checks what a guest answered: it is text until it has proved to be JSON that fits.
     pub(crate) fn check_output(&self, output: String) -> Result<Box<RawValue>, Fault> {
         let raw = RawValue::from_string(output).map_err(|error| Fault::OutputSyntax { reason: error.to_string() })?;
+        if nests_deeper(raw.get(), MAX_DEPTH) {
+            let reason = format!("it nests deeper than {MAX_DEPTH} levels");
+            return Err(Fault::OutputSyntax { reason });
+        }
         if !self.output.accepts_everything() {
             let value: Value = serde_json::from_str(raw.get()).map_err(|error| Fault::OutputSyntax { reason: error.to_string() })?;
             self.output.validate(&value).map_err(|problems| Fault::Output { problems })?;
@@ -156,6 +192,7 @@ impl Target {
             execution: id,
             task: self.task,
             principal: Some(caller.principal),
+            user: caller.user,
             traceparent: caller.traceparent,
             timeout,
         }
@@ -285,5 +322,20 @@ impl Ended {
             started_at: self.started_at,
             resources: self.resources,
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_brackets_outside_of_strings_count() {
+        let nested = |levels: usize| format!("{}1{}", "[".repeat(levels), "]".repeat(levels));
+        assert!(!nests_deeper(&nested(128), 128) && nests_deeper(&nested(129), 128));
+        let wide = format!("[{}1]", "[[]],".repeat(1_000));
+        assert!(!nests_deeper(&wide, 3) && nests_deeper(&wide, 2));
+        let text = format!(r#"["{}\\\"{}"]"#, "[".repeat(500), "{".repeat(500));
+        assert!(!nests_deeper(&text, 128), "{text}");
     }
 }

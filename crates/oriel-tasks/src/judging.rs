@@ -49,6 +49,7 @@ pub(crate) struct Look<'a> {
     pub(crate) expected: Option<&'a str>,
     pub(crate) task_id: Option<TaskId>,
     pub(crate) principal: Option<PrincipalId>,
+    pub(crate) user: Option<&'a str>,
     pub(crate) traceparent: Option<&'a str>,
 }
 
@@ -70,6 +71,7 @@ impl<'a> Look<'a> {
             expected: None,
             task_id: execution.task_id,
             principal: None,
+            user: None,
             traceparent: None,
         }
     }
@@ -93,6 +95,7 @@ impl<'a> Look<'a> {
         Ask {
             task: self.task_id,
             principal: self.principal,
+            user: self.user,
             traceparent: self.traceparent,
             timeout: bound.binding.terms.timeout_ms.map(Duration::from_millis),
             binding: Some(&bound.config),
@@ -202,6 +205,7 @@ impl Judges for Tasks {
             schemas: (Some(&schemas.0), Some(&schemas.1)),
             expected: expected.as_deref(),
             principal: Some(principal.id),
+            user: principal.user.as_deref(),
             ..match subject.execution {
                 Some(execution) => Look::at(execution),
                 // An output that the caller has was never an execution here.
@@ -220,6 +224,7 @@ impl Judges for Tasks {
                     expected: None,
                     task_id: Some(task.id),
                     principal: None,
+                    user: None,
                     traceparent: None,
                 },
             }

@@ -55,11 +55,21 @@ struct Run {
     workers: usize,
     patience: Patience,
     principal: PrincipalId,
+    user: Option<Arc<str>>,
     traceparent: Option<String>,
     canary_key: Option<String>,
 }
 
 impl Tasks {
+    /// Whether the principal may call this task: what a stream was begun with can be taken away while it runs.
+    ///
+    /// # Errors
+    /// When the principal may not, or the task is not there any more.
+    pub async fn may_execute(&self, principal: &Principal, task: &str) -> Result<(), TaskError> {
+        Access::require(principal, Scope::TasksExecute)?;
+        self.target(principal, task).await.map(drop)
+    }
+
     /// Opens a stream to a task.
     ///
     /// # Errors
@@ -84,6 +94,7 @@ impl Tasks {
             workers,
             patience: Patience::new(),
             principal: principal.id,
+            user: principal.user.clone(),
             traceparent: request.traceparent,
             canary_key: request.canary_key,
         });
@@ -125,6 +136,7 @@ impl Run {
     async fn execute(&self, taken: &mut Vec<Result<Item, (String, Fault)>>) -> (Vec<ItemResult>, Option<Receipt>) {
         let caller = Caller {
             principal: self.principal,
+            user: self.user.as_deref(),
             traceparent: self.traceparent.as_deref(),
         };
         let recorder = &self.tasks.shared.recorder;

@@ -12,21 +12,24 @@ use std::sync::OnceLock;
 
 /// The guests, each with the target that it is built for. Those for `wasm32-unknown-unknown` import nothing of
 /// WASI; the core module is turned into a component here.
-const GUESTS: [(&str, &str); 8] = [
+const GUESTS: [(&str, &str); 11] = [
     ("echo", PLAIN),
     ("flaky", PLAIN),
+    ("keeper", PLAIN),
     ("kv", PLAIN),
     ("points", PLAIN),
+    ("mallory", PLAIN),
     ("hostile", WASI),
     ("caller", WASI),
     ("web", WASI),
+    ("worker", WASI),
     ("tutorial", WASI),
 ];
 const PLAIN: &str = "wasm32-unknown-unknown";
 const WASI: &str = "wasm32-wasip2";
 
 /// The component of the guest `name`: `echo` (programs `echo`, `upper`), `flaky` (the same, worse), `kv` (`count`, `get`, `set`, …), `points` (validators,
-/// samplers, event handlers, hook handlers, jobs), `caller` (calls other extensions, sends secrets, measures) or `hostile` (one
+/// samplers, event handlers, hook handlers, jobs), `caller` (calls other extensions, sends secrets, measures), `worker` (its own queue, jobs, the model), `keeper` (documents), `mallory` (whatever the hostile suite tries) or `hostile` (one
 /// program per evil; exports `lifecycle` too). See `tests/guests/NAME/src/lib.rs`.
 ///
 /// # Panics

@@ -118,6 +118,7 @@ impl Extension {
             execution,
             task: None,
             principal: None,
+            user: None,
             traceparent: None,
             timeout,
         }

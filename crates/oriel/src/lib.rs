@@ -23,7 +23,7 @@
 //! #         ..serde_json::from_str(r#"{"name":"x","version":"1.0.0","description":"Shouts.","publisher":"acme",
 //! #             "license":"Apache-2.0","hostApi":"^0.1"}"#)?
 //! #     };
-//! #     let component = oriel_test_guests::component("echo");
+//! #     let component = Some(oriel_test_guests::component("echo"));
 //! #     let package = oriel_package::Package { manifest, component, readme: None, assets: vec![], sbom: None };
 //! #     Ok(oriel_package::pack(&package)?.bytes)
 //! # }
@@ -47,7 +47,7 @@ use oriel_model::limits::Limits;
 use oriel_model::permissions::Permissions;
 use oriel_model::schema::Schema;
 use oriel_package::ReadLimits;
-use oriel_sandbox::{ComponentSource, HostServices, PoolSpec, Sandbox, SandboxOptions, SourceError};
+use oriel_sandbox::{Code, ComponentSource, HostServices, PoolSpec, Sandbox, SandboxOptions, SourceError};
 use serde_json::{Value, json};
 use ulid::Ulid;
 
@@ -162,10 +162,14 @@ impl Oriel {
                     .collect(),
             })?;
         }
-        let shape = Sandbox::inspect(&package.component)?;
+        let Some(code) = package.component else {
+            let reason = "the extension is remote: its service is called by a server, not from here".to_owned();
+            return Err(oriel_sandbox::SandboxError::Invalid { reason }.into());
+        };
+        let shape = Sandbox::inspect(&code)?;
         Sandbox::check(&shape, &manifest)?;
-        let component = Digest::of(&package.component);
-        self.sandbox.prepare(component, &package.component).await?;
+        let component = Digest::of(&code);
+        self.sandbox.prepare(component, &code).await?;
 
         let limits = Limits::resolve(&manifest.limits, &setup.ceiling.unwrap_or_else(Limits::ceiling));
         let services = setup.services.unwrap_or_else(|| memory::services(&limits));
@@ -174,8 +178,10 @@ impl Oriel {
             tenant_name: "default".parse().expect("it is a valid name"),
             extension: manifest.name.clone(),
             version: manifest.version.clone(),
-            component,
-            source: Arc::new(Kept(package.component.into())),
+            code: Code::Component {
+                digest: component,
+                source: Arc::new(Kept(code.into())),
+            },
             limits,
             grant,
             reuse: manifest.reuse,

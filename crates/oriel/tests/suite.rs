@@ -24,7 +24,7 @@ fn package(guest: &str, change: Value) -> Vec<u8> {
     let component = oriel_test_guests::component(guest);
     let package = oriel_package::Package {
         manifest,
-        component,
+        component: Some(component),
         readme: None,
         assets: Vec::new(),
         sbom: None,

@@ -16,6 +16,7 @@ export const context = {
       deadlineMs: narrow(deadlineMs),
     };
   },
+  user: () => host("context").user() ?? undefined,
   caller() {
     const found = host("context").caller() ?? undefined;
     return found && { extension: found.extension, version: found.version, principal: found.principal ?? undefined };

@@ -217,6 +217,8 @@ export const config: {
 export const context: {
   current(): CallContext;
   /** Who made the call in progress, when another extension did. */
+  /** The user of the host's product on whose behalf the call is made, as the host named them. */
+  user(): string | undefined;
   caller(): { extension: string; version: string; principal?: string } | undefined;
   remainingMs(): number;
 };
@@ -236,6 +238,63 @@ export const secrets: {
   placeholder(name: string): string;
 };
 
+export interface EnqueueOptions {
+  /** Not before so many milliseconds from now. */
+  delayMs?: number;
+  /** As long as a run of the job with this key is not over, no second one is taken: the answer is the id of the first. */
+  deduplicationKey?: string;
+  /** How often it is tried, 1 to 20. */
+  attempts?: number;
+}
+
+/**
+ * Durable work for this extension's own jobs. Needs `queue = true` under `[permissions]`. What was enqueued is done at least once, also when
+ * the server crashes: a job must bear to be run twice.
+ */
+export const queue: {
+  /** Puts a run of a job into the queue; answers its id. */
+  enqueue(job: string, input?: unknown, options?: EnqueueOptions): string;
+  /** How many runs of the job wait. */
+  pending(job: string): number;
+};
+
+export interface ChatMessage {
+  role: "system" | "user" | "assistant";
+  content: string;
+}
+
+export interface CompletionOptions {
+  /** What the model shall be and do. */
+  system?: string;
+  /** One of the models that the permission names. */
+  model?: string;
+  /** The most tokens that come back. */
+  maxTokens?: number;
+  /** From 0 (always the same) to 2. */
+  temperature?: number;
+  /** A JSON Schema of the text that shall come back. */
+  jsonSchema?: object;
+  /** Texts before which the answer ends, at most four. */
+  stop?: string[];
+}
+
+export interface Completion {
+  text: string;
+  finishReason: "stop" | "length" | "content-filter" | "other";
+  inputTokens: number;
+  outputTokens: number;
+  /** The model that answered. */
+  model: string;
+}
+
+/** Completions by the model that the operator has set up. Needs `model` under `[permissions]`. */
+export const model: {
+  /** Asks the model: one text, or a conversation. */
+  complete(prompt: string | ChatMessage[], options?: CompletionOptions): Completion;
+  /** Asks for JSON that fits a JSON Schema, and parses it. */
+  completeJson<T = any>(prompt: string | ChatMessage[], schema: object, options?: CompletionOptions): T;
+};
+
 /** Counters and histograms, shown at `/metrics` under the extension's name. */
 export const metrics: {
   /** Adds to a counter (1 when absent); it begins at 0 when the server starts. */
@@ -253,6 +312,87 @@ export interface Entry {
 export interface WriteOptions {
   /** The entry disappears this many milliseconds later. */
   ttlMs?: number;
+}
+
+/** A document with what the host knows of it. */
+export interface StoredDocument<T = any> {
+  id: string;
+  /** 1 for a new document, and one more with each change. */
+  version: number;
+  createdMs: number;
+  updatedMs: number;
+  body: T;
+}
+
+export interface WrittenDocument {
+  id: string;
+  /** The new version; 0 of a document that was deleted. */
+  version: number;
+}
+
+/** Such as `{"/status": "open", "/total": {gte: 10}}`. */
+export type DocumentFilter = Record<string, unknown>;
+
+/** One operation of a transaction. */
+export interface DocumentOperation {
+  readonly collection: string;
+  readonly id?: string;
+  readonly change: { tag: string; val?: unknown };
+}
+
+export interface DocumentOperations<T> {
+  insert(body: T, id?: string): DocumentOperation;
+  put(id: string, body: T): DocumentOperation;
+  replace(id: string, body: T, expected?: number): DocumentOperation;
+  patch(id: string, patch: unknown, expected?: number): DocumentOperation;
+  delete(id: string, expected?: number): DocumentOperation;
+  /** The document must have this version; without one there must be none. */
+  check(id: string, version?: number): DocumentOperation;
+}
+
+export interface Collection<T = any> {
+  readonly name: string;
+  /** Makes operations for `transact`. */
+  readonly operations: DocumentOperations<T>;
+  get(id: string): StoredDocument<T> | undefined;
+  /** At most `limit` (1 to 1000) documents in the order of an index's fields, such as `["-/createdAt"]`. */
+  page(
+    filter?: DocumentFilter,
+    options?: { order?: string[]; limit?: number; cursor?: string },
+  ): { documents: StoredDocument<T>[]; nextCursor?: string };
+  /** Every document, page by page. */
+  all(filter?: DocumentFilter, options?: { order?: string[] }): Iterable<StoredDocument<T>>;
+  first(filter?: DocumentFilter, options?: { order?: string[] }): StoredDocument<T> | undefined;
+  count(filter?: DocumentFilter): number;
+  insert(body: T, id?: string): WrittenDocument;
+  put(id: string, body: T): WrittenDocument;
+  /** With `expected` only over that version; throws `Conflict` when there is another. */
+  replace(id: string, body: T, expected?: number): WrittenDocument;
+  /** A JSON merge patch: members that are null are removed. */
+  patch(id: string, patch: unknown, expected?: number): WrittenDocument;
+  delete(id: string, expected?: number): void;
+}
+
+/** A collection that the manifest declares. Needs `collections = true` under `[permissions]`. */
+export function collection<T = any>(name: string): Collection<T>;
+/** Carries out 1 to 100 operations, all or none of them. The error of a refused one has its number in `operation`. */
+export function transact(operations: DocumentOperation[]): WrittenDocument[];
+
+/** There is no such document, or none that the user may see. */
+export class NotFound extends InvalidInput {}
+/** There is a document with this id already. */
+export class Exists extends InvalidInput {}
+/** Another document has the same values in a unique index. */
+export class Duplicate extends InvalidInput {
+  index: string;
+}
+/** The document does not fit its collection. */
+export class Invalid extends InvalidInput {
+  problems: { path: string; message: string }[];
+}
+/** The document has another version than was expected. */
+export class Conflict extends Unavailable {
+  actual: number;
 }
 
 /** Durable values of this extension in this tenant. Needs `key_value = true` under `[permissions]`. */

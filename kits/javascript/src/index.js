@@ -5,6 +5,9 @@ export { DeadlineExceeded, Denied, Internal, InvalidInput, LimitExceeded, OrielE
 export { extension } from "./extension.js";
 export { http } from "./http.js";
 export { kv } from "./kv.js";
+export { Conflict, Duplicate, Exists, Invalid, NotFound, collection, transact } from "./collections.js";
 export { log } from "./log.js";
 export { metrics } from "./metrics.js";
+export { model } from "./model.js";
+export { queue } from "./queue.js";
 export { secrets } from "./secrets.js";

@@ -11,6 +11,12 @@ pub fn current() -> CallContext {
     host::current()
 }
 
+/// The user of the host's product on whose behalf the call is made, as the host named them.
+#[must_use]
+pub fn user() -> Option<String> {
+    host::user()
+}
+
 /// Who made the call in progress, when another extension did.
 #[must_use]
 pub fn caller() -> Option<CallingExtension> {

@@ -98,6 +98,16 @@ impl Request {
         let (scheme, authority, path) = split(&self.url)?;
         let body = self.body?;
         let fields = Fields::new();
+        // Told beforehand: not every server takes a body whose length it learns at its end.
+        if let Some(length) = body
+            .as_ref()
+            .map(Vec::len)
+            .filter(|_| !self.headers.iter().any(|(name, _)| name == "content-length"))
+        {
+            fields
+                .append("content-length", length.to_string().as_bytes())
+                .map_err(|error| Error::internal(format_args!("header `content-length`: {error}")))?;
+        }
         for (name, value) in &self.headers {
             fields
                 .append(name, value.as_bytes())

@@ -19,11 +19,12 @@
 //! ```
 //!
 //! Start with [`programs!`]; other kinds of contribution are made with [`validators!`], [`samplers!`], [`event_handlers!`],
-//! [`hooks!`] and [`jobs!`]. Then [`lifecycle!`], [`log`], [`config`], [`kv`], [`context`], [`call`], [`secrets`], [`metrics`] and, with the feature
+//! [`hooks!`] and [`jobs!`]. Then [`lifecycle!`], [`log`], [`config`], [`kv`], [`collections`], [`context`], [`call`], [`secrets`], [`queue`], [`model`], [`metrics`] and, with the feature
 //! `http`, `http`. This crate is deliberately synchronous: one instance serves one call at a time.
 
 mod bindings;
 pub mod call;
+pub mod collections;
 pub mod config;
 pub mod context;
 mod error;
@@ -38,7 +39,9 @@ pub mod kv;
 mod lifecycle;
 pub mod log;
 pub mod metrics;
+pub mod model;
 mod program;
+pub mod queue;
 mod sampler;
 pub mod secrets;
 mod validator;

@@ -34,14 +34,29 @@ const CRATES: &[Crate] = &[
         uses: &[],
     },
     Crate {
+        name: "oriel-cesql",
+        floor: Floor::Ground,
+        uses: &[],
+    },
+    Crate {
         name: "oriel-store",
         floor: Floor::Ports,
         uses: &["oriel-model"],
     },
     Crate {
+        name: "oriel-confine",
+        floor: Floor::Mechanisms,
+        uses: &[],
+    },
+    Crate {
         name: "oriel-sandbox",
         floor: Floor::Mechanisms,
         uses: &["oriel-model"],
+    },
+    Crate {
+        name: "oriel-remote",
+        floor: Floor::Mechanisms,
+        uses: &["oriel-model", "oriel-sandbox"],
     },
     Crate {
         name: "oriel-package",
@@ -71,6 +86,7 @@ const CRATES: &[Crate] = &[
             "oriel-statistics",
             "oriel-store",
             "oriel-sandbox",
+            "oriel-remote",
             "oriel-package",
             "oriel-access",
         ],
@@ -126,6 +142,7 @@ const CRATES: &[Crate] = &[
             "oriel-model",
             "oriel-store",
             "oriel-sandbox",
+            "oriel-remote",
             "oriel-package",
             "oriel-access",
             "oriel-extensions",

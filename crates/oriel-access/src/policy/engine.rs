@@ -23,7 +23,7 @@ const DEFAULT: &str = include_str!("default.cedar");
 const REMEMBER: usize = 10_000;
 
 /// What a decision needs to know of a request beside who, what and to what.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RequestContext {
     /// From where it comes, as far as that is known.
     pub ip: Option<IpAddr>,
@@ -33,6 +33,8 @@ pub struct RequestContext {
     pub mfa: bool,
     /// Whether a signed-in person asks, and not a key.
     pub session: bool,
+    /// The method and the path below the extension's address, of a request for a route.
+    pub route: Option<(String, String)>,
 }
 
 /// An answer with its reasons.
@@ -298,6 +300,10 @@ fn request(
         ("session".to_owned(), RestrictedExpression::new_bool(context.session)),
         ("scope".to_owned(), text(action.scope.as_str())),
     ];
+    if let Some((method, path)) = &context.route {
+        fields.push(("method".to_owned(), text(method)));
+        fields.push(("path".to_owned(), text(path)));
+    }
     if let Some(ip) = context.ip {
         fields.push(("ip".to_owned(), RestrictedExpression::new_ip(ip.to_canonical().to_string())));
     }

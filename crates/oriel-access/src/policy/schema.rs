@@ -48,7 +48,10 @@ namespace Oriel {
     }
     text.push_str(
         "    // `time` is UTC; `weekday` counts from 1 for Monday. `mfa` is true for people whose sign-in asked for a second factor.
-    type Request = { ip?: ipaddr, time: datetime, weekday: Long, mfa: Bool, session: Bool, scope: String };
+    // `method` and `path` are there when an extension's route is called (`callRoute`): the path is the one below the extension's address.
+    type Request = {
+        ip?: ipaddr, time: datetime, weekday: Long, mfa: Bool, session: Bool, scope: String, method?: String, path?: String
+    };
 ",
     );
     let mut by_scope: BTreeMap<Scope, BTreeSet<ResourceKind>> = Scope::ALL.into_iter().map(|scope| (scope, BTreeSet::new())).collect();

@@ -132,8 +132,11 @@ fn binding(job: &Job<'_>) -> String {
         names.push("kv");
     }
     for (name, wanted) in [
+        ("collections", job.project.manifest.permissions.collections),
         ("call", !job.project.manifest.permissions.call.is_empty()),
         ("secrets", !job.project.manifest.permissions.secrets.is_empty()),
+        ("queue", job.project.manifest.permissions.queue),
+        ("model", job.project.manifest.permissions.model.is_some()),
     ] {
         if wanted {
             writeln!(code, "import * as {name} from {:?};", api(name)).expect("text");

@@ -148,8 +148,11 @@ fn entry_code(job: &Job<'_>, module: &str) -> String {
         code.push_str("from wit_world.imports import key_value\n_host.bind(kv=key_value)\n");
     }
     for (name, wanted) in [
+        ("collections", manifest.permissions.collections),
         ("call", !manifest.permissions.call.is_empty()),
         ("secrets", !manifest.permissions.secrets.is_empty()),
+        ("queue", manifest.permissions.queue),
+        ("model", manifest.permissions.model.is_some()),
     ] {
         if wanted {
             writeln!(code, "from wit_world.imports import {name}\n_host.bind({name}={name})").expect("text");

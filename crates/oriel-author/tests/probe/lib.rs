@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use oriel_extension::{
-    ConfigProblem, Error, Health, Lifecycle, Result, call, config, context, http, kv, lifecycle, log, metrics, programs, secrets,
+    ConfigProblem, Error, Health, Lifecycle, Result, call, config, context, http, kv, lifecycle, log, metrics, model, programs, queue,
+    secrets,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -85,6 +86,30 @@ fn others(_: Value) -> Result<Value> {
     Ok(json!({ "place": place, "closed": closed, "token": token, "caller": context::caller().map(|caller| caller.extension) }))
 }
 
+fn later(_: Value) -> Result<Value> {
+    let run = queue::Enqueue::new("send")
+        .delay(Duration::from_millis(1_500))
+        .deduplicate("k")
+        .attempts(4);
+    let id = run.run(&json!({ "n": 1 }))?;
+    let refused = matches!(queue::enqueue("closed", &json!(null)), Err(Error::LimitExceeded(_)));
+    let request = model::Request::new()
+        .model("small")
+        .system("Be short.")
+        .user("6 × 7?")
+        .max_tokens(9)
+        .temperature(0.5)
+        .stop("!");
+    let verdict: Value = request.json(&json!({ "type": "object" }))?;
+    let plain = model::Request::new().user("hi").complete()?;
+    let finish = if plain.finish_reason == model::FinishReason::Length { "length" } else { "other" };
+    let tokens = [plain.usage.input_tokens, plain.usage.output_tokens];
+    Ok(
+        json!({ "id": id, "refused": refused, "pending": queue::pending("send")?, "verdict": verdict, "text": plain.text, "finish": finish,
+        "tokens": tokens, "model": plain.model }),
+    )
+}
+
 fn now(_: Value) -> Result<u64> {
     Ok(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs())
 }
@@ -120,5 +145,6 @@ programs! {
     "keys" => keys,
     "fetch" => fetch,
     "others" => others,
+    "later" => later,
     "now" => now,
 }

@@ -1,7 +1,7 @@
 import time
 from dataclasses import dataclass
 
-from oriel_extension import call, config, context, errors, http, kv, lifecycle, log, metrics, program, secrets
+from oriel_extension import call, config, context, errors, http, kv, lifecycle, log, metrics, model, program, queue, secrets
 
 
 @dataclass
@@ -85,6 +85,30 @@ def others(_: object) -> dict:
     metrics.add("asked", 2, kind="city")
     metrics.record("seconds", 0.25)
     return {"place": place, "closed": closed, "token": secrets.placeholder("token") != "", "caller": context.caller()}
+
+
+@program
+def later(_: object) -> dict:
+    id = queue.enqueue("send", {"n": 1}, delay=1.5, deduplication_key="k", attempts=4)
+    try:
+        queue.enqueue("closed")
+        refused = False
+    except errors.LimitExceeded:
+        refused = True
+    verdict = model.complete_json(
+        "6 × 7?", {"type": "object"}, system="Be short.", model="small", max_tokens=9, temperature=0.5, stop=["!"]
+    )
+    plain = model.complete("hi")
+    return {
+        "id": id,
+        "refused": refused,
+        "pending": queue.pending("send"),
+        "verdict": verdict,
+        "text": plain.text,
+        "finish": plain.finish_reason,
+        "tokens": [plain.input_tokens, plain.output_tokens],
+        "model": plain.model,
+    }
 
 
 @program

@@ -1,5 +1,5 @@
 import {
-  call, config, context, DeadlineExceeded, Denied, extension, http, Internal, InvalidInput, kv, LimitExceeded, log, metrics, secrets, Unavailable,
+  call, config, context, DeadlineExceeded, Denied, extension, http, Internal, InvalidInput, kv, LimitExceeded, log, metrics, model, queue, secrets, Unavailable,
   type ProgramContext,
 } from "@oriel/extension";
 
@@ -68,8 +68,31 @@ function others(): object {
   return { place, closed, token: secrets.placeholder("token") !== "", caller: context.caller() ?? null };
 }
 
+function later(): object {
+  const id = queue.enqueue("send", { n: 1 }, { delayMs: 1500, deduplicationKey: "k", attempts: 4 });
+  let refused = false;
+  try {
+    queue.enqueue("closed");
+  } catch (error) {
+    refused = error instanceof LimitExceeded;
+  }
+  const options = { system: "Be short.", model: "small", maxTokens: 9, temperature: 0.5, stop: ["!"] };
+  const verdict = model.completeJson("6 × 7?", { type: "object" }, options);
+  const plain = model.complete("hi");
+  return {
+    id,
+    refused,
+    pending: queue.pending("send"),
+    verdict,
+    text: plain.text,
+    finish: plain.finishReason,
+    tokens: [plain.inputTokens, plain.outputTokens],
+    model: plain.model,
+  };
+}
+
 export default extension({
-  programs: { echo: (input) => input, add, fail, crash, surroundings, keys, fetch, others, now: () => Date.now() },
+  programs: { echo: (input) => input, add, fail, crash, surroundings, keys, fetch, others, later, now: () => Date.now() },
   lifecycle: {
     initialize: () => log.info("ready"),
     healthCheck: () => ({ healthy: true, detail: "well" }),

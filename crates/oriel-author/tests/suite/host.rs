@@ -15,13 +15,13 @@ use hyper_util::rt::TokioIo;
 use oriel_author::BuildReport;
 use oriel_model::id::{ExecutionId, TenantId};
 use oriel_model::limits::TimeSpan;
-use oriel_model::name::SecretName;
+use oriel_model::name::{ContributionName, SecretName};
 use oriel_model::permissions::{Permissions, Scheme};
 use oriel_model::{Coded as _, Timestamp};
 use oriel_sandbox::{
-    Call, Calls, ComponentSource, Connect, Entry, GuestCall, GuestError, HostServices, KeyPage, KeyValue, KeyValueError, LogRecord,
-    LogSink, Measurement, Metrics, Pool, PoolSpec, Refusal, RefusalSink, Resolve, Sandbox, SandboxOptions, SecretUse, SecretValue, Secrets,
-    SourceError, Stream,
+    Call, Calls, Code, Completion, ComponentSource, Connect, Enqueue, Entry, FinishReason, GuestCall, GuestError, HostServices, KeyPage,
+    KeyValue, KeyValueError, LogRecord, LogSink, Measurement, Metrics, ModelCall, ModelUse, Models, Pool, PoolSpec, Queue, Refusal,
+    RefusalSink, Resolve, Sandbox, SandboxOptions, SecretUse, SecretValue, Secrets, SourceError, Stream,
 };
 
 /// A component in a pool of its own, with what it left behind.
@@ -52,12 +52,16 @@ impl Running {
             "acme".parse().expect("a name"),
             manifest.name.clone(),
             manifest.version.clone(),
-            report.digest,
-            Arc::new(InMemory(wasm.into())),
+            Code::Component {
+                digest: report.digest,
+                source: Arc::new(InMemory(wasm.into())),
+            },
             HostServices {
                 calls: traces.clone(),
                 secrets: traces.clone(),
                 metrics: traces.clone(),
+                queue: traces.clone(),
+                models: traces.clone(),
                 ..HostServices::new(traces.clone(), traces.clone(), traces.clone())
             },
         );
@@ -83,6 +87,7 @@ impl Running {
             execution: ExecutionId::new(Timestamp::from_millis(1)),
             task: None,
             principal: None,
+            user: None,
             traceparent: None,
             timeout: None,
         };
@@ -106,6 +111,11 @@ impl Running {
     pub(super) fn stored(&self, key: &str) -> Option<String> {
         let values = self.traces.values.lock().expect("unpoisoned");
         values.get(key).map(|entry| String::from_utf8_lossy(&entry.value).into_owned())
+    }
+
+    /// What was put into the queue, and what the model was asked, since the last time.
+    pub(super) fn later(&self) -> Vec<String> {
+        std::mem::take(&mut self.traces.later.lock().expect("unpoisoned"))
     }
 
     /// What was measured since the last look.
@@ -193,6 +203,8 @@ async fn describe(origin: String, request: Request<Incoming>) -> Result<Response
 
 struct Traces {
     measured: Mutex<Vec<String>>,
+    /// What was put into the queue, and what the model was asked.
+    later: Mutex<Vec<String>>,
     token: SecretValue,
     log: Mutex<Vec<LogRecord>>,
     refusals: Mutex<Vec<String>>,
@@ -203,6 +215,7 @@ impl Default for Traces {
     fn default() -> Self {
         Self {
             measured: Mutex::default(),
+            later: Mutex::default(),
             token: SecretValue::new("hush".to_owned()),
             log: Mutex::default(),
             refusals: Mutex::default(),
@@ -229,6 +242,52 @@ impl Secrets for Traces {
     }
 
     fn used(&self, _: SecretUse) {}
+}
+
+/// Takes every run but those of `closed`.
+#[async_trait::async_trait]
+impl Queue for Traces {
+    async fn enqueue(&self, run: Enqueue) -> Result<String, GuestError> {
+        if run.job.as_str() == "closed" {
+            return Err(GuestError::LimitExceeded("it is full".to_owned()));
+        }
+        let (key, attempts) = (run.key.unwrap_or_default(), run.attempts.unwrap_or_default());
+        let line = format!("{} {} {} {key} {attempts}", run.job, run.input, run.delay.as_millis());
+        self.later.lock().expect("unpoisoned").push(line);
+        Ok("jrun_1".to_owned())
+    }
+
+    async fn pending(&self, _: &ContributionName) -> Result<u64, GuestError> {
+        Ok(1 << 40)
+    }
+}
+
+/// Answers with a JSON object where a schema is given, and cuts anything else short.
+#[async_trait::async_trait]
+impl Models for Traces {
+    async fn complete(&self, call: ModelCall) -> Result<Completion, GuestError> {
+        let asked = &call.request;
+        let messages: Vec<String> = asked
+            .messages
+            .iter()
+            .map(|message| format!("{}: {}", message.role.as_str(), message.content))
+            .collect();
+        let line = format!(
+            "{:?} {messages:?} {:?} {:?} {:?} {:?}",
+            asked.model, asked.max_tokens, asked.temperature, asked.json_schema, asked.stop
+        );
+        self.later.lock().expect("unpoisoned").push(line);
+        Ok(Completion {
+            text: if asked.json_schema.is_some() { r#"{"a": 42}"# } else { "forty" }.to_owned(),
+            finish: FinishReason::Length,
+            used: ModelUse {
+                input_tokens: 1 << 33,
+                output_tokens: 2,
+                spend: 0,
+            },
+            model: "small-2026".to_owned(),
+        })
+    }
 }
 
 impl Metrics for Traces {

@@ -26,7 +26,7 @@ async fn rust() {
         language: Language::Rust,
         engine: Engine::default(),
         integer: "18446744073709551615",
-        crash: ("execution.trapped: ", ["Error nothing in a list of 0", "panic=src/lib.rs:43"]),
+        crash: ("execution.trapped: ", ["Error nothing in a list of 0", "panic=src/lib.rs:44"]),
         clock: "execution.trapped: ",
     })
     .await;
@@ -93,6 +93,7 @@ async fn check(manner: Manner) {
     host(&running).await;
     network(&running).await;
     others(&running).await;
+    later(&running).await;
 
     running.log();
     let answer = running.call("crash", "null").await;
@@ -219,6 +220,24 @@ async fn others(running: &Running) {
         running.measured(),
         [r#"Counter asked 2 [("kind", "city")]"#, "Histogram seconds 0.25 []"]
     );
+}
+
+/// The queue and the model.
+async fn later(running: &Running) {
+    let answer = running.call("later", "null").await;
+    assert_eq!(
+        parsed(&answer),
+        json!({ "id": "jrun_1", "refused": true, "pending": 1_u64 << 40, "verdict": { "a": 42 }, "text": "forty", "finish": "length",
+            "tokens": [1_u64 << 33, 2], "model": "small-2026" })
+    );
+    let lines = running.later();
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    let input = lines[0].replace(": ", ":");
+    assert_eq!(input, r#"send {"n":1} 1500 k 4"#);
+    let asked = lines[1].replace("\\\"type\\\": ", "\\\"type\\\":");
+    let wanted = r#"Some(small) ["system: Be short.", "user: 6 × 7?"] Some(9) Some(0.5) Some("{\"type\":\"object\"}") ["!"]"#;
+    assert_eq!(asked, wanted);
+    assert_eq!(lines[2], r#"Some(small) ["user: hi"] None None None []"#);
 }
 
 /// Granted hosts answer, others are refused and audited.

@@ -36,6 +36,12 @@ pub(crate) struct CheckArgs {
     /// With a second factor
     #[arg(long)]
     mfa: bool,
+    /// With which method, of callRoute
+    #[arg(long, value_name = "METHOD", requires = "path")]
+    method: Option<String>,
+    /// At which path below the extension's address, of callRoute
+    #[arg(long, value_name = "PATH", requires = "method")]
+    path: Option<String>,
 }
 
 pub(crate) async fn run(context: &Context, command: &AccessCommand) -> Result<()> {
@@ -51,7 +57,12 @@ pub(crate) async fn run(context: &Context, command: &AccessCommand) -> Result<()
             .ok_or_else(|| Failure::usage(format!("`{resource}` is not of the form TYPE:NAME")).help("write it as `Task:echo`"))?;
         body["resource"] = json!({ "type": kind, "id": id });
     }
-    for (name, value) in [("ip", &args.ip), ("time", &args.time)] {
+    for (name, value) in [
+        ("ip", &args.ip),
+        ("time", &args.time),
+        ("method", &args.method),
+        ("path", &args.path),
+    ] {
         if let Some(value) = value {
             body["context"][name] = json!(value);
         }

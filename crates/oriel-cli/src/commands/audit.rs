@@ -161,7 +161,7 @@ fn check_export(reader: impl BufRead) -> std::result::Result<AuditExportEnd, Str
 }
 
 /// Writes a reply as it comes.
-async fn save(mut response: reqwest::Response, output: Option<&Path>) -> Result<()> {
+pub(crate) async fn save(mut response: reqwest::Response, output: Option<&Path>) -> Result<()> {
     let broken = |error: reqwest::Error| Failure::new(ErrorCode::ClientUnreachable, format!("the reply was cut off: {error}"));
     let mut sink: Box<dyn Write + Send> = match output {
         Some(path) => Box::new(File::create(path).map_err(|error| Failure::file(path, &error))?),

@@ -33,6 +33,7 @@ pub(crate) struct ShowArgs {
     cpu=30s/1m:throttle       time that guest code runs\n  \
     calls=1000/1m             calls\n  \
     outbound-bytes=10MiB/1h   bytes sent and got over HTTP\n  \
+    model-spend=5/24h         what completions of the model cost\n  \
     memory=64MiB:warn         memory that one instance holds\n  \
     latency-p95=200ms/5m:warn time that 95 of 100 calls stay below\n  \
     error-rate=0.2/5m:trip    share of calls that fail by its fault\n\
@@ -54,9 +55,10 @@ fn budget(spec: &str) -> std::result::Result<(String, Value), String> {
         "error-rate" => "errorRate",
         "cpu" | "memory" | "calls" => axis,
         "outbound-bytes" => "outboundBytes",
+        "model-spend" => "modelSpend",
         _ => {
             return Err(format!(
-                "there is no axis `{axis}`; there are latency-p95, error-rate, cpu, memory, calls and outbound-bytes"
+                "there is no axis `{axis}`; there are latency-p95, error-rate, cpu, memory, calls, outbound-bytes and model-spend"
             ));
         }
     };
@@ -67,6 +69,11 @@ fn budget(spec: &str) -> std::result::Result<(String, Value), String> {
     let (limit, window) = rest.split_once('/').unwrap_or((rest, "1m"));
     let limit = match key {
         "calls" => json!(limit.parse::<u64>().map_err(|_| format!("`{limit}` is not a number of calls"))?),
+        "modelSpend" => json!(
+            limit
+                .parse::<f64>()
+                .map_err(|_| format!("`{limit}` is not an amount of money such as 2.5"))?
+        ),
         "errorRate" => json!(limit.parse::<f64>().map_err(|_| format!("`{limit}` is not a share such as 0.2"))?),
         _ => json!(limit),
     };
@@ -132,6 +139,11 @@ mod tests {
                 "outbound-bytes=10MiB/1h:warn",
                 "outboundBytes",
                 json!({"limit": "10MiB", "window": "1h", "action": "warn"}),
+            ),
+            (
+                "model-spend=2.5/24h",
+                "modelSpend",
+                json!({"limit": 2.5, "window": "24h", "action": "throttle"}),
             ),
             ("calls=9/10s", "calls", json!({"limit": 9, "window": "10s", "action": "throttle"})),
             (

@@ -42,6 +42,18 @@ struct Checked {
     found: Vec<Found>,
 }
 
+impl Checked {
+    /// A remote extension: there is no component to look into.
+    const fn remote(manifest: Manifest) -> Self {
+        Self {
+            manifest,
+            imports: Vec::new(),
+            exports: Vec::new(),
+            found: Vec::new(),
+        }
+    }
+}
+
 pub(crate) fn run(context: &Context, args: &CheckArgs) -> Result<()> {
     let target = project::directory(args.target.as_ref());
     let checked = if target.is_dir() {
@@ -90,8 +102,11 @@ fn check_package(path: &Path) -> Result<Checked> {
     let bytes = std::fs::read(path).map_err(|error| Failure::file(path, &error))?;
     let unpacked = oriel_package::read(&bytes, &ReadLimits::default()).map_err(|error| Failure::of(&error))?;
     let package = unpacked.package;
-    let shape = oriel_package::inspect(&package.component).map_err(|error| Failure::of(&error))?;
-    let found = check_component(&package.component, &package.manifest);
+    let Some(component) = package.component else {
+        return Ok(Checked::remote(package.manifest));
+    };
+    let shape = oriel_package::inspect(&component).map_err(|error| Failure::of(&error))?;
+    let found = check_component(&component, &package.manifest);
     Ok(Checked {
         manifest: package.manifest,
         imports: shape.imports,

@@ -335,7 +335,7 @@ async fn fire(context: &Context, args: &FireArgs) -> Result<()> {
         .into_iter()
         .find_map(|key| fired.get(key))
         .unwrap_or(&Value::Null);
-    context.ui.line(&result.to_string())
+    context.ui.json_line(result)
 }
 
 async fn undelivered(context: &Context, args: &UndeliveredArgs) -> Result<()> {

@@ -7,6 +7,7 @@ use oriel_model::ErrorCode;
 use serde_json::Value;
 
 use crate::client::PACKAGE;
+use crate::commands::remote::show_secret;
 use crate::context::Context;
 use crate::error::{Failure, Result};
 use crate::project;
@@ -25,6 +26,9 @@ pub(crate) struct InstallArgs {
     /// Install a project's component as it was built last
     #[arg(long)]
     no_build: bool,
+    /// Of a remote extension: where its service runs, if not where the manifest says
+    #[arg(long, value_name = "URL")]
+    remote_url: Option<String>,
 }
 
 /// Whether permissions are granted.
@@ -42,13 +46,25 @@ pub(crate) async fn run(context: &Context, args: &InstallArgs) -> Result<()> {
     let client = context.client()?;
     let loaded = project::load(&context.ui, &args.target, args.no_build).await?;
     let manifest = &loaded.manifest;
-    let asks = manifest.permissions.describe();
+    let mut asks = manifest.permissions.describe();
+    if let Some(remote) = &manifest.remote {
+        // Where inputs go is part of what is agreed to.
+        let url = args.remote_url.clone().or_else(|| remote.url.as_ref().map(ToString::to_string));
+        asks.extend(url.map(|url| format!("send every call's input to the service at {url}")));
+    }
     args.consent
         .settle(&context.ui, &format!("{} {}", manifest.name, manifest.version), &asks)
         .await?;
-    let call = client.post(&["extensions"]).query("grant", true).body(loaded.bytes, PACKAGE);
-    let installed: Value = call.send().await?;
-    report(&context.ui, &installed)
+    let mut call = client.post(&["extensions"]).query("grant", true);
+    if let Some(url) = &args.remote_url {
+        call = call.query("remoteUrl", url);
+    }
+    let installed: Value = call.body(loaded.bytes, PACKAGE).send().await?;
+    report(&context.ui, &installed)?;
+    match installed.get("remote") {
+        Some(remote) => show_secret(&context.ui, remote),
+        None => Ok(()),
+    }
 }
 
 impl Consent {
@@ -80,7 +96,12 @@ impl Consent {
 pub(crate) fn report(ui: &Ui, extension: &Value) -> Result<()> {
     let (name, version, state) = (text(extension, "name"), text(extension, "version"), text(extension, "state"));
     changed(ui, extension, &format!("{name} {version} is {}", state.replace('-', " ")))?;
-    if state == "disabled" {
+    let placed = extension.get("remote").is_none_or(|remote| remote.get("url").is_some());
+    if state == "disabled" && !placed {
+        ui.note(&format!(
+            "its service has no address yet: `oriel remote set {name} --url https://…` says where it runs"
+        ));
+    } else if state == "disabled" {
         ui.note(&format!(
             "it needs a configuration: `oriel show {name}` prints its schema, `oriel configure {name} --set key=value` sets it"
         ));

@@ -109,10 +109,16 @@ pub(crate) fn readable(ui: &Ui, line: &LogLine) -> String {
         "{} {} {}",
         ui.paint(Paint::Faint, &short_moment(&line.at.to_string())),
         ui.paint(paint, &format!("{level:<5}")),
-        clean(&line.message)
+        // What follows a line's end belongs to this line, and must not look like the next one.
+        clean(&line.message).replace('\n', "\n    ")
     );
     for (key, value) in &line.fields {
-        let _ = write!(text, " {}{}", ui.paint(Paint::Faint, &format!("{}=", clean(key))), clean(value));
+        let _ = write!(
+            text,
+            " {}{}",
+            ui.paint(Paint::Faint, &format!("{}=", clean(key))),
+            clean(value).replace('\n', " ")
+        );
     }
     text
 }

@@ -27,7 +27,7 @@ pub(crate) struct PackArgs {
 pub(crate) async fn run(context: &Context, args: &PackArgs) -> Result<()> {
     let dir = project::directory(args.dir.as_ref());
     if !args.no_build {
-        project::build(&context.ui, &dir, false).await?;
+        project::build_if_any(&context.ui, &dir, false).await?;
     }
     let packed = project::pack(&project::package(&dir)?)?;
     let path = match &args.output {

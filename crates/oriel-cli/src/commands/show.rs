@@ -60,6 +60,14 @@ fn show(ui: &Ui, value: &Value) -> Result<()> {
             rows.push((name, Paint::Plain, text.clone()));
         }
     }
+    if let Some(remote) = value.get("remote") {
+        let url = text(remote, "url");
+        rows.push(if url.is_empty() {
+            ("service", Paint::Warn, "nobody has said where it runs".to_owned())
+        } else {
+            ("service", Paint::Plain, clean(&url).into_owned())
+        });
+    }
     if let Some((paint, health)) = health(&extension.health) {
         rows.push(("health", paint, health));
     }

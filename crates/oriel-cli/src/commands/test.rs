@@ -9,7 +9,7 @@ use oriel_model::ErrorCode;
 use crate::context::Context;
 use crate::error::{Failure, Result};
 use crate::project;
-use crate::testing::{Runner, case_line, load, summary};
+use crate::testing::{Place, Runner, Service, Tested, case_line, load, summary};
 
 /// Which cases to run.
 #[derive(Debug, Args)]
@@ -23,6 +23,9 @@ pub(crate) struct TestArgs {
     /// Test the component as it was built last
     #[arg(long)]
     no_build: bool,
+    /// Of a remote extension: test the service that runs there, with the secret in ORIEL_SECRET, instead of starting one
+    #[arg(long, value_name = "URL")]
+    remote_url: Option<String>,
 }
 
 pub(crate) async fn run(context: &Context, args: &TestArgs) -> Result<()> {
@@ -34,14 +37,23 @@ pub(crate) async fn run(context: &Context, args: &TestArgs) -> Result<()> {
         cases.retain(|case| case.name.contains(text) || case.contribution.contains(text) || case.file.to_string_lossy().contains(text));
     }
     if !args.no_build {
-        project::build(ui, &dir, false).await?;
+        project::build_if_any(ui, &dir, false).await?;
     }
     if cases.is_empty() {
         return Err(Failure::new(ErrorCode::ClientTestsFailed, "there are no cases to run")
             .help("Write some in `tests/NAME.toml`, or look at `--filter`."));
     }
     let package = project::package(&dir)?;
-    let runner = Runner::new(package.manifest, package.component, &dir.join(".oriel/code")).await?;
+    let tested = match package.component {
+        Some(component) => Tested::Component(component),
+        None => {
+            let (_, build) = project::read(&dir)?;
+            let command = build.dev.unwrap_or_default();
+            let place = args.remote_url.as_deref().map_or(Place::Started(&command), Place::Running);
+            Tested::Service(Service::at(ui, &dir, place).await?)
+        }
+    };
+    let runner = Runner::new(package.manifest, tested, &dir.join(".oriel/code")).await?;
     let begun = Instant::now();
     let mut results = Vec::with_capacity(cases.len());
     for case in cases {

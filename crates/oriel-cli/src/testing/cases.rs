@@ -9,10 +9,13 @@ mod values;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use oriel_model::collection;
 use oriel_model::contribution::ContributionKind;
 use oriel_model::limits::TimeSpan;
+use oriel_model::name::SecretName;
 use oriel_model::permissions::Permissions;
 use oriel_model::{ErrorCode, Timestamp};
+use oriel_sandbox::SecretValue;
 use serde_json::Value;
 
 pub(super) use self::asked::{Asked, Data, Execution};
@@ -21,7 +24,8 @@ pub(super) use self::exchange::{Body, Exchange};
 pub(super) use self::expect::Expect;
 pub(super) use self::raw::RawTrigger as Trigger;
 use self::raw::{KINDS, Moment, RawCase, RawFile};
-use self::values::{Bad, Read, json, stored};
+use self::values::{Bad, Documents, Read, json, stored};
+use super::doubles::ModelReply;
 use crate::error::{Failure, Result};
 use crate::input;
 
@@ -55,8 +59,16 @@ pub(crate) struct Case {
     pub(super) timeout: Option<TimeSpan>,
     /// What the store holds before.
     pub(super) kv: BTreeMap<String, String>,
+    /// The documents of collections before: JSON by collection and id.
+    pub(super) documents: Documents,
+    /// On whose behalf the call is made.
+    pub(super) user: Option<String>,
+    /// The secrets that are set.
+    pub(super) secrets: BTreeMap<SecretName, SecretValue>,
     /// What the network answers.
     pub(super) http: Vec<Exchange>,
+    /// What the model answers, request by request.
+    pub(super) model: Vec<ModelReply>,
     /// What must come out.
     pub(super) expect: Expect,
 }
@@ -159,6 +171,10 @@ fn finish(mut raw: RawCase, defaults: &Defaults, base: &Path) -> Read<Case> {
     let asked = asked::read(&mut raw, kind, now, base)?;
     let expect = expect::read(raw.expect, &raw.name, &asked, base)?;
     let kv = raw.kv.into_iter().map(|(key, value)| Ok((key, stored(value)?)));
+    let documents = values::documents(raw.documents)?;
+    if let Some(user) = raw.user.as_deref().filter(|user| !collection::is_user(user)) {
+        return Err(Bad::from(format!("`{user}` cannot be a user")));
+    }
     Ok(Case {
         file: PathBuf::new(),
         line: 0,
@@ -171,6 +187,14 @@ fn finish(mut raw: RawCase, defaults: &Defaults, base: &Path) -> Read<Case> {
         now,
         timeout: raw.timeout,
         kv: kv.collect::<std::result::Result<_, String>>()?,
+        documents,
+        user: raw.user,
+        model: raw.model,
+        secrets: raw
+            .secrets
+            .into_iter()
+            .map(|(name, value)| (name, SecretValue::new(value)))
+            .collect(),
         http: raw.http.into_iter().map(exchange).collect::<std::result::Result<_, String>>()?,
         expect,
         name: raw.name,
@@ -215,6 +239,7 @@ mod tests {
             program = "p"
             input = { n = 1, at = 2026-01-01, list = [1.5, true] }
             kv = { count = 4, name = "x" }
+            secrets = { api-token = "hush" }
             expect.contains = { n = 1 }
             expect.kv = { count = 5, gone = false }
             [[case.http]]
@@ -237,6 +262,8 @@ mod tests {
             (4, json!({ "unit": "km" }), "2026-02-03T04:05:06.000Z")
         );
         assert_eq!(a.kv["count"], "4");
+        let secrets: Vec<_> = a.secrets.iter().map(|(name, value)| (name.to_string(), value.reveal())).collect();
+        assert_eq!(secrets, [("api-token".to_owned(), "hush")]);
         assert_eq!((a.expect.kv["count"].as_deref(), a.expect.kv["gone"].as_deref()), (Some("5"), None));
         assert_eq!((a.http[0].method.as_str(), a.http[0].status), ("GET", 200));
         assert!(matches!(&b.asked, Asked::Program(Value::Null)));

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use oriel_extensions::GuestCollections;
 use oriel_model::contribution::ContributionKind;
 use oriel_model::id::{ExecutionId, TenantId};
 use oriel_model::limits::Limits;
@@ -17,13 +18,16 @@ use oriel_model::name::TenantName;
 use oriel_model::schema::{Schema, SchemaProblem};
 use oriel_model::time::{Clock as _, ManualClock};
 use oriel_model::{Digest, ErrorCode, Timestamp};
-use oriel_sandbox::{ComponentSource, KeyValue as _, LogRecord, PoolSpec, Sandbox, SandboxOptions, SourceError};
+use oriel_sandbox::{Code, ComponentSource, KeyValue as _, LogRecord, PoolSpec, Sandbox, SandboxOptions, SourceError};
 use oriel_store::KvScope;
 use serde_json::{Map, Value};
+use tokio::task::JoinHandle;
 
 use super::cases::{Case, words};
+use super::doubles::Doubles;
 use super::network::Network;
-use super::services::{Memory, StillClock, Witness, services};
+use super::service::{Service, answer_host_calls, listen};
+use super::services::{Memory, StillClock, Witness, documents, services};
 use crate::error::{Failure, Result};
 
 /// What a contribution answered, or the code and the message of its failure.
@@ -48,9 +52,26 @@ pub(crate) struct Runner {
     network: Network,
     clock: Arc<ManualClock>,
     manifest: Manifest,
-    component: Bytes,
-    digest: Digest,
+    code: Code,
+    /// Of a remote extension: it ends with the tests.
+    service: Option<(Service, JoinHandle<()>)>,
     schemas: BTreeMap<(ContributionKind, String), Schemas>,
+}
+
+/// What answers the cases.
+pub(crate) enum Tested {
+    /// A component, in the sandbox.
+    Component(Vec<u8>),
+    /// A service elsewhere.
+    Service(Service),
+}
+
+impl Drop for Runner {
+    fn drop(&mut self) {
+        if let Some((_, listening)) = &self.service {
+            listening.abort();
+        }
+    }
 }
 
 /// The schemas of one contribution.
@@ -72,7 +93,7 @@ impl ComponentSource for InMemory {
 
 impl Runner {
     /// Sets it up and compiles the component, unless that was done before.
-    pub(crate) async fn new(manifest: Manifest, component: Vec<u8>, cache: &Path) -> Result<Self> {
+    pub(crate) async fn new(manifest: Manifest, tested: Tested, cache: &Path) -> Result<Self> {
         let network = Network::default();
         let clock = Arc::new(ManualClock::new(Timestamp::from_millis(0)));
         let mut options = SandboxOptions::new(cache);
@@ -81,11 +102,24 @@ impl Runner {
         options.connector = Some(Arc::new(network.clone()));
         options.clock = Arc::new(StillClock(clock.clone()));
         let failed = |error: oriel_sandbox::SandboxError| Failure::of(&error);
-        let shape = Sandbox::inspect(&component).map_err(failed)?;
-        Sandbox::check(&shape, &manifest).map_err(failed)?;
-        let sandbox = Sandbox::new(options).map_err(failed)?;
-        let digest = Digest::of(&component);
-        sandbox.prepare(digest, &component).await.map_err(failed)?;
+        let (sandbox, code, service) = match tested {
+            Tested::Component(component) => {
+                let shape = Sandbox::inspect(&component).map_err(failed)?;
+                Sandbox::check(&shape, &manifest).map_err(failed)?;
+                let sandbox = Sandbox::new(options).map_err(failed)?;
+                let digest = Digest::of(&component);
+                sandbox.prepare(digest, &component).await.map_err(failed)?;
+                let source = Arc::new(InMemory(component.into()));
+                (sandbox, Code::Component { digest, source }, None)
+            }
+            Tested::Service(service) => {
+                let (listener, url) = listen().await?;
+                options.callback_url = Some(url);
+                let sandbox = Sandbox::new(options).map_err(failed)?;
+                let listening = tokio::spawn(answer_host_calls(listener, sandbox.clone()));
+                (sandbox, service.code(), Some((service, listening)))
+            }
+        };
         let mut schemas = BTreeMap::new();
         for contribution in manifest.contributions() {
             let compile = |schema: &Option<Value>| match schema {
@@ -107,8 +141,8 @@ impl Runner {
             network,
             clock,
             manifest,
-            component: component.into(),
-            digest,
+            code,
+            service,
             schemas,
         })
     }
@@ -123,14 +157,33 @@ impl Runner {
             extension: self.manifest.name.clone(),
         };
         let tenant = scope.tenant;
+        let kept = documents(&self.clock, &scope, &self.manifest.collections, &limits);
         let memory = Arc::new(Memory::new(self.clock.clone(), scope, &limits));
         let witness = Arc::new(Witness::default());
+        let jobs = self
+            .manifest
+            .declared(ContributionKind::Job)
+            .iter()
+            .map(|job| job.name.clone())
+            .collect();
+        let doubles = Arc::new(Doubles::new(case.now, jobs, &case.model));
         for (key, value) in &case.kv {
             let stored = memory.set(key, value.clone().into_bytes(), None).await;
             stored.map_err(|error| Failure::new(ErrorCode::ClientInput, format!("case `{}`: kv `{key}`: {error}", case.name)))?;
         }
+        for (collection, documents) in &case.documents {
+            for (id, body) in documents {
+                let put = kept.put(collection, id, body.clone()).await;
+                put.map_err(|error| {
+                    Failure::new(
+                        ErrorCode::ClientInput,
+                        format!("case `{}`: documents `{collection}` `{id}`: {error}", case.name),
+                    )
+                })?;
+            }
+        }
         let begun = Instant::now();
-        let answer = self.answer(case, tenant, &limits, &memory, &witness).await;
+        let answer = self.answer(case, tenant, &limits, (&memory, &witness, &doubles, &kept)).await;
         let took = begun.elapsed();
         let mut problems = judge::judge(case, &answer);
         for (key, wanted) in &case.expect.kv {
@@ -145,6 +198,14 @@ impl Runner {
                 problems.push(format!("the store holds {} under `{key}`, not {}", shown(&there), shown(wanted)));
             }
         }
+        for (collection, documents) in &case.expect.documents {
+            for (id, wanted) in documents {
+                let there = kept.peek(collection, id).await.unwrap_or(Value::Bool(false));
+                if there != *wanted {
+                    problems.push(format!("the collection `{collection}` holds {there} under `{id}`, not {wanted}"));
+                }
+            }
+        }
         let logs = std::mem::take(&mut *witness.logs.lock());
         let mut lines = logs.iter().map(line);
         problems.extend(
@@ -155,6 +216,7 @@ impl Runner {
                 .map(|wanted| format!("no log line (after the ones before it) has `{wanted}`")),
         );
         problems.extend(self.network.problems());
+        problems.extend(doubles.problems(case.expect.enqueued.as_deref(), &case.expect.asked));
         // What the grant refused is often the reason for everything above.
         if !problems.is_empty() {
             problems.extend(witness.refusals.lock().iter().map(|what| format!("the grant refused: {what}")));
@@ -167,7 +229,13 @@ impl Runner {
         })
     }
 
-    async fn answer(&self, case: &Case, tenant: TenantId, limits: &Limits, memory: &Arc<Memory>, witness: &Arc<Witness>) -> Answer {
+    async fn answer(
+        &self,
+        case: &Case,
+        tenant: TenantId,
+        limits: &Limits,
+        (memory, witness, doubles, kept): (&Arc<Memory>, &Arc<Witness>, &Arc<Doubles>, &Arc<GuestCollections>),
+    ) -> Answer {
         let Some(schemas) = self.schemas.get(&(case.kind, case.contribution.clone())) else {
             let code = match case.kind {
                 ContributionKind::Program => ErrorCode::ProgramNotFound,
@@ -183,9 +251,8 @@ impl Runner {
             tenant_name,
             self.manifest.name.clone(),
             self.manifest.version.clone(),
-            self.digest,
-            Arc::new(InMemory(self.component.clone())),
-            services(memory, witness),
+            self.code.clone(),
+            services(memory, witness, doubles, kept.clone(), case.secrets.clone()),
         );
         spec.limits = limits.clone();
         spec.grant = case.grant.clone().unwrap_or_else(|| self.manifest.permissions.clone());
@@ -194,7 +261,19 @@ impl Runner {
         spec.config = config.to_string().into();
         let execution = ExecutionId::new(self.clock.now());
         let point = self.manifest.contribution(case.kind, &case.contribution).and_then(|it| it.hook);
-        ask::ask(&self.sandbox.pool(spec), case, schemas, execution, &binding, point.as_ref()).await
+        let pool = self.sandbox.pool(spec);
+        // As an installation's configuration is, before it takes effect.
+        if self.manifest.lifecycle && case.config.as_object().is_some_and(|config| !config.is_empty()) {
+            let problems = pool.check_config(&config.to_string()).await.map_err(|error| ask::failed(&error))?;
+            if !problems.is_empty() {
+                let lines: Vec<String> = problems
+                    .iter()
+                    .map(|problem| format!("config{}: {}", problem.path, problem.message))
+                    .collect();
+                return Err(coded(ErrorCode::ConfigInvalid, lines.join("; ")));
+            }
+        }
+        ask::ask(&pool, case, schemas, execution, &binding, point.as_ref()).await
     }
 
     /// That there is no such contribution, and which there are.

@@ -1,14 +1,23 @@
 //! What a guest reaches in a test: a store of memory, a list of log lines, a list of refusals.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use oriel_extensions::{DeclaredCollections, GuestCollections};
 use oriel_model::Timestamp;
+use oriel_model::collection::CollectionManifest;
+use oriel_model::id::InstallationId;
 use oriel_model::limits::Limits;
+use oriel_model::name::SecretName;
 use oriel_model::time::{Clock as _, ManualClock};
-use oriel_sandbox::{Clock, Entry, HostServices, KeyPage, KeyValue, KeyValueError, LogRecord, LogSink, Refusal, RefusalSink};
-use oriel_store::{KvQuota, KvScope, StoreError};
+use oriel_sandbox::{
+    Clock, Entry, HostServices, KeyPage, KeyValue, KeyValueError, LogRecord, LogSink, Refusal, RefusalSink, SecretUse, SecretValue, Secrets,
+};
+use oriel_store::{CollectionScope, KvQuota, KvScope, StoreError};
 use parking_lot::Mutex;
+
+use super::doubles::Doubles;
 
 /// A clock that stands still.
 pub(super) struct StillClock(pub(super) Arc<ManualClock>);
@@ -66,10 +75,52 @@ impl Memory {
     }
 }
 
+/// The secrets that a case sets. Nobody takes note of their uses: recorded exchanges see what arrives.
+struct Given(BTreeMap<SecretName, SecretValue>);
+
+impl Secrets for Given {
+    fn value(&self, name: &SecretName) -> Option<&SecretValue> {
+        self.0.get(name)
+    }
+
+    fn used(&self, _: SecretUse) {}
+}
+
+/// The extension's collections, empty.
+pub(super) fn documents(
+    clock: &Arc<ManualClock>,
+    scope: &KvScope,
+    collections: &[CollectionManifest],
+    limits: &Limits,
+) -> Arc<GuestCollections> {
+    let scope = CollectionScope {
+        tenant: scope.tenant,
+        extension: scope.extension.clone(),
+    };
+    let installation = InstallationId::new(clock.now());
+    let declared = DeclaredCollections::of(scope, installation, collections.to_vec(), limits);
+    Arc::new(GuestCollections::alone(
+        oriel_store::memory::stores().collections,
+        clock.clone(),
+        declared,
+    ))
+}
+
 /// All that a sandbox wants.
-pub(super) fn services(memory: &Arc<Memory>, witness: &Arc<Witness>) -> HostServices {
-    // Other extensions, secrets and measurements are not available in tests.
-    HostServices::new(memory.clone(), witness.clone(), witness.clone())
+pub(super) fn services(
+    memory: &Arc<Memory>,
+    witness: &Arc<Witness>,
+    doubles: &Arc<Doubles>,
+    documents: Arc<GuestCollections>,
+    secrets: BTreeMap<SecretName, SecretValue>,
+) -> HostServices {
+    // Other extensions and measurements are not available in tests.
+    let mut services = HostServices::new(memory.clone(), witness.clone(), witness.clone());
+    services.secrets = Arc::new(Given(secrets));
+    services.collections = documents;
+    services.queue = doubles.clone();
+    services.models = doubles.clone();
+    services
 }
 
 fn guest_error(error: StoreError) -> KeyValueError {

@@ -43,7 +43,7 @@ body = { name = "Ada" }
 method = "post"
 url = "https://api.example.com/greetings"
 request_body = { to = "Ada" }
-request_headers = { content-type = "application/json" }
+request_headers = { content-type = "application/json", content-length = "12" }
 status = 201
 headers = { X-Id = "g1" }
 "#;

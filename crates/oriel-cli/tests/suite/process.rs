@@ -172,11 +172,11 @@ fn head(name: &str, version: &str) -> String {
     )
 }
 
-fn packed(component: Vec<u8>, manifest: &str) -> Vec<u8> {
+pub(crate) fn packed(component: Vec<u8>, manifest: &str) -> Vec<u8> {
     let manifest = oriel_model::manifest::parse(manifest, &|path| Err(format!("no file {path}"))).unwrap();
     let package = Package {
         manifest,
-        component,
+        component: Some(component),
         readme: None,
         assets: Vec::new(),
         sbom: None,

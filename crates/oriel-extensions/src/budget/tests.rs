@@ -11,6 +11,7 @@ const CALL: Use = Use {
     cpu_us: 500,
     memory: 1 << 20,
     outbound_bytes: 100,
+    model_spend: 0,
 };
 
 const fn span(seconds: u64) -> TimeSpan {
@@ -45,6 +46,27 @@ fn the_call_that_would_be_one_too_many_is_refused_until_the_window_moves_on() {
     assert_eq!(watch.enter(free), Ok(()));
     // What was refused was not counted.
     assert!(watch.used(free)[0].used <= 3.0);
+}
+
+#[test]
+fn what_the_model_costs_is_added_up_to_a_millionth() {
+    let mut watch = BudgetWatch::new(&Budgets {
+        model_spend: Some(oriel_model::budget::SpendBudget {
+            limit: Money(1_000),
+            window: span(3_600),
+            action: BudgetAction::Throttle,
+        }),
+        ..Budgets::default()
+    });
+    let start = 1_000_000 * SECOND;
+    for _ in 0..999 {
+        watch.add(start, Use { model_spend: 1, ..CALL });
+    }
+    assert_eq!(watch.enter(start), Ok(()));
+    watch.add(start, Use { model_spend: 1, ..CALL });
+    let refused = watch.enter(start).unwrap_err();
+    assert_eq!(refused.reason, "over the budget `modelSpend`: 0.001 of 0.001 within 1h");
+    assert_eq!(watch.enter(start + 3_601 * SECOND), Ok(()));
 }
 
 #[test]
@@ -125,6 +147,7 @@ fn each_axis_is_crossed_once_and_kept_again_when_the_window_is_empty() {
         cpu_us: 2_000,
         memory: 3 << 20,
         outbound_bytes: 1_000,
+        model_spend: 0,
     };
     for budgets in budgets {
         let axis = budgets.all()[0].0;

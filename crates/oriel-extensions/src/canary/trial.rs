@@ -9,7 +9,7 @@ use oriel_model::id::{CanaryId, TenantId};
 use oriel_model::installation::Installation;
 use oriel_model::name::{ExtensionName, TenantName};
 use oriel_model::{Digest, ErrorCode};
-use oriel_sandbox::{CallError, Gate, Pass, Refused, Spent};
+use oriel_sandbox::{Gate, Pass, Refused, Spent};
 use oriel_statistics::Arm;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -275,7 +275,7 @@ impl Registry {
 }
 
 /// The installation's gate as a canary meets it: budgets and breakers of the installation hold for it too, and what it uses is billed, but
-/// its failures are the comparison's business and do not make the running release look ill.
+/// how its calls end is the comparison's business and makes the running release look neither ill nor well.
 pub(crate) struct Aside(pub(crate) Arc<Health>);
 
 impl Gate for Aside {
@@ -288,10 +288,7 @@ impl Gate for Aside {
     }
 
     fn leave(&self, pass: Pass, spent: &Spent<'_>) {
-        // Billed as a failure, and as none that anybody is to blame for.
-        let neutral = CallError::Draining;
-        let error = spent.error.map(|_| &neutral);
-        self.0.leave(pass, &Spent { error, ..*spent });
+        self.0.left_aside(pass, spent);
     }
 
     fn abandon(&self, pass: Pass) {

@@ -3,7 +3,7 @@
 use oriel_model::health::HealthState;
 use oriel_sandbox::CallError;
 
-use super::{Health, brief, options, shortened};
+use super::{Core, Health, brief, options, shortened};
 use crate::circuit::{Cause, Verdict};
 use crate::moment::nanos;
 
@@ -77,7 +77,8 @@ impl Health {
             Some(reason) => {
                 core.checks.unhealthy += u32::from(counts);
                 if core.checks.unhealthy >= ILL && core.circuit.is_closed() {
-                    Some(core.circuit.trip(now, &self.common.options, &reason))
+                    let Core { circuit, options, .. } = &mut *core;
+                    Some(circuit.trip(now, options, &reason))
                 } else {
                     core.circuit.blame(Cause::Check, reason)
                 }

@@ -12,6 +12,7 @@ use oriel_sandbox::Spent;
 use oriel_store::Used;
 use parking_lot::Mutex;
 
+use crate::baseline::Sums;
 use crate::circuit::{Seen, Verdict};
 use crate::moment::nanos;
 
@@ -37,7 +38,7 @@ struct Shard(Mutex<Part>);
 struct Part {
     slots: [Slot; SLOTS],
     calls: u64,
-    bills: Vec<(ContributionKind, Box<str>, Used)>,
+    bills: Vec<(ContributionKind, Box<str>, Sums)>,
 }
 
 /// Counts of one part of the window.
@@ -111,19 +112,19 @@ impl Feed {
     }
 
     /// Takes the sums since the last time.
-    pub(crate) fn take_bills(&self) -> Vec<(ContributionKind, Box<str>, Used)> {
-        let mut all: Vec<(ContributionKind, Box<str>, Used)> = Vec::new();
+    pub(crate) fn take_bills(&self) -> Vec<(ContributionKind, Box<str>, Sums)> {
+        let mut all: Vec<(ContributionKind, Box<str>, Sums)> = Vec::new();
         for shard in &self.shards {
             let mut part = shard.0.lock();
-            for (kind, name, used) in &mut part.bills {
-                if used.calls == 0 {
+            for (kind, name, sums) in &mut part.bills {
+                if sums.used.calls == 0 {
                     continue;
                 }
                 // The names stay, so that the next call finds its place.
-                let used = std::mem::take(used);
+                let sums = std::mem::take(sums);
                 match all.iter_mut().find(|(other, known, _)| other == kind && known == name) {
-                    Some((_, _, sum)) => *sum = sum.plus(used),
-                    None => all.push((*kind, name.clone(), used)),
+                    Some((_, _, sum)) => *sum = sum.plus(sums),
+                    None => all.push((*kind, name.clone(), sums)),
                 }
             }
         }
@@ -139,17 +140,25 @@ impl Part {
             cpu_us: spent.resources.guest_cpu_us,
             wall_us: spent.resources.wall_us,
             outbound_bytes: spent.outbound_bytes,
+            model_input_tokens: spent.model.input_tokens,
+            model_output_tokens: spent.model.output_tokens,
+            model_spend: spent.model.spend,
             host_calls: spent.resources.host_calls.into(),
+        };
+        let sums = Sums {
+            used,
+            input_bytes: spent.input_bytes,
+            output_bytes: spent.output_bytes,
         };
         let place = self.bills.iter_mut();
         for (kind, name, sum) in place {
             if *kind == spent.kind && **name == *spent.name {
-                *sum = sum.plus(used);
+                *sum = sum.plus(sums);
                 return;
             }
         }
         if self.bills.len() < CONTRIBUTIONS {
-            self.bills.push((spent.kind, spent.name.into(), used));
+            self.bills.push((spent.kind, spent.name.into(), sums));
         }
     }
 }
@@ -186,6 +195,9 @@ mod tests {
                 ..Resources::default()
             },
             outbound_bytes: 7,
+            input_bytes: 11,
+            output_bytes: 13,
+            model: oriel_sandbox::ModelUse::default(),
             hurried: false,
             ended: 0,
         }
@@ -227,11 +239,12 @@ mod tests {
         bills.sort_by(|left, right| left.1.cmp(&right.1));
         let names: Vec<&str> = bills.iter().map(|(_, name, _)| &**name).collect();
         assert_eq!(names, ["a", "b"]);
-        let used = bills[0].2;
+        assert_eq!((bills[0].2.input_bytes, bills[0].2.output_bytes), (88_000, 104_000));
+        let used = bills[0].2.used;
         assert_eq!(
             (used.calls, used.cpu_us, used.wall_us, used.host_calls, used.outbound_bytes),
             (8_000, 24_000, 40_000, 16_000, 56_000)
         );
-        assert_eq!(feed.take_bills(), []);
+        assert!(feed.take_bills().is_empty());
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use oriel_model::ErrorCode;
 use oriel_sandbox::{Gate, Pass, Refused, Spent};
 
-use super::{BUDGETED, GUARDED, Health, UNSETTLED};
+use super::{BUDGETED, Core, GUARDED, Health, UNSETTLED};
 use crate::circuit::{PLAIN, Shut, Verdict};
 
 impl Health {
@@ -28,7 +28,6 @@ impl Health {
     /// Whether a call would be let in; with `enter` it is.
     fn ask(&self, enter: bool) -> Result<Pass, Refused> {
         let now = self.now();
-        let options = &self.common.options;
         let mut core = self.core.lock();
         let before = core.circuit.state();
         if let Some(budgets) = &mut core.budgets {
@@ -42,10 +41,11 @@ impl Health {
                 });
             }
         }
+        let Core { circuit, options, .. } = &mut *core;
         let asked = if enter {
-            core.circuit.enter(now, options)
+            circuit.enter(now, options)
         } else {
-            core.circuit.open(now, options).map(|()| PLAIN)
+            circuit.open(now, options).map(|()| PLAIN)
         };
         if enter {
             self.turned(&mut core, before, Some("the back-off has passed".to_owned()));
@@ -69,8 +69,25 @@ impl Gate for Health {
         self.ask(true)
     }
 
-    fn leave(&self, Pass(pass): Pass, spent: &Spent<'_>) {
-        let verdict = Verdict::of(spent.error, spent.hurried);
+    fn leave(&self, pass: Pass, spent: &Spent<'_>) {
+        self.left(pass, Verdict::of(spent.error, spent.hurried), spent);
+    }
+
+    fn abandon(&self, Pass(pass): Pass) {
+        if pass != PLAIN {
+            self.core.lock().circuit.abandon(pass);
+        }
+    }
+}
+
+impl Health {
+    /// A call of another release that the same installation tries out ended: it is billed and uses budgets up, and says nothing of how
+    /// this release does, whichever way it ended.
+    pub(crate) fn left_aside(&self, pass: Pass, spent: &Spent<'_>) {
+        self.left(pass, Verdict::Neutral, spent);
+    }
+
+    fn left(&self, Pass(pass): Pass, verdict: Verdict, spent: &Spent<'_>) {
         let slow = spent.resources.wall_us > self.slow_us.load(Ordering::Relaxed) && verdict == Verdict::Good;
         let now = self.common.stopwatch.measured(spent.ended);
         self.feed.add(now, self.era.load(Ordering::Relaxed), verdict, slow, spent);
@@ -79,14 +96,8 @@ impl Gate for Health {
             if self.streak.load(Ordering::Relaxed) != 0 {
                 self.streak.store(0, Ordering::Relaxed);
             }
-        } else {
+        } else if !settled || verdict != Verdict::Neutral {
             self.judge(now, pass, verdict, spent);
-        }
-    }
-
-    fn abandon(&self, Pass(pass): Pass) {
-        if pass != PLAIN {
-            self.core.lock().circuit.abandon(pass);
         }
     }
 }

@@ -39,7 +39,7 @@ pub(crate) fn start(shared: &Arc<Shared>) {
             extensions.look_at_clocks().await;
             if looks >= WRITES {
                 looks = 0;
-                extensions.write_usage().await;
+                extensions.learn().await;
             }
             // A check that takes its time keeps nobody waiting.
             tokio::spawn(async move { extensions.run_checks().await });
@@ -78,7 +78,7 @@ impl Extensions {
     }
 
     /// Everything that was loaded since the start.
-    fn watched(&self) -> Vec<(Handle, Arc<Health>)> {
+    pub(crate) fn watched(&self) -> Vec<(Handle, Arc<Health>)> {
         let slots = self.shared.slots.read();
         let slots = slots.values().flat_map(|slots| slots.values());
         slots
@@ -90,7 +90,7 @@ impl Extensions {
     }
 
     /// Writes down what a release's health wants, unless the installation has moved on.
-    async fn carry_out(&self, handle: &Handle, health: &Health, want: &Want) {
+    pub(crate) async fn carry_out(&self, handle: &Handle, health: &Health, want: &Want) {
         let (tenant, tenant_name, name) = handle.place();
         let change = Change {
             actor: Actor::System,
@@ -109,7 +109,7 @@ impl Extensions {
                         reason: reason.clone(),
                         since: now,
                         by: "system".to_owned(),
-                        until: self.shared.health.options.quarantine_for.map(|span| now.plus(span)),
+                        until: self.policy_options(&present).quarantine_for.map(|span| now.plus(span)),
                     };
                     let next = Installation {
                         quarantine: Some(quarantine),
@@ -147,6 +147,12 @@ impl Extensions {
         let (_alone, present) = self.hold(change.tenant, name, if_match).await?;
         if present.quarantine.is_none() {
             return Ok(present);
+        }
+        if let Some(least) = self.policy_of(&present).release_role.filter(|least| principal.role < *least) {
+            return Err(ExtensionError::QuarantineHeld {
+                name: present.name.to_string(),
+                least,
+            });
         }
         let next = Installation {
             quarantine: None,

@@ -1,6 +1,11 @@
-//! What an operator may say about health.
+//! What an operator may say about health, and what installations say otherwise.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
+
+use oriel_model::health_policy::HealthPolicy;
+use oriel_model::installation::Installation;
+use oriel_model::name::ExtensionName;
 
 /// When an installation counts as ill, and what is done about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +34,10 @@ pub struct HealthOptions {
     pub quarantine_for: Option<Duration>,
     /// How often an installation that is called is asked for its own health check; zero: never.
     pub check_interval: Duration,
+    /// What holds otherwise for extensions of these names in all tenants, until an installation says something itself.
+    pub by_extension: BTreeMap<ExtensionName, HealthPolicy>,
+    /// What holds where neither says anything, of what is no number above.
+    pub policy: HealthPolicy,
 }
 
 impl Default for HealthOptions {
@@ -46,6 +55,8 @@ impl Default for HealthOptions {
             quarantine_trips: 8,
             quarantine_for: None,
             check_interval: Duration::from_secs(30),
+            by_extension: BTreeMap::new(),
+            policy: HealthPolicy::default(),
         }
     }
 }
@@ -60,6 +71,36 @@ impl HealthOptions {
             quarantine_trips: 0,
             check_interval: Duration::ZERO,
             ..Self::default()
+        }
+    }
+
+    /// What an installation says, then what the operator says of extensions of its name, then of all.
+    pub(crate) fn policy_of(&self, installation: &Installation) -> HealthPolicy {
+        let named = self.by_extension.get(&installation.name);
+        let own = &installation.health_policy;
+        named.map_or_else(|| own.clone(), |named| own.over(named)).over(&self.policy)
+    }
+
+    /// These with what a policy says otherwise.
+    pub(crate) fn with(&self, policy: &HealthPolicy) -> Self {
+        let quarantine_for = match policy.quarantine_for {
+            Some(span) => Some(span.0).filter(|span| !span.is_zero()),
+            None => self.quarantine_for,
+        };
+        Self {
+            crashes: policy.crashes.unwrap_or(self.crashes),
+            min_calls: policy.min_calls.unwrap_or(self.min_calls),
+            error_rate: policy.error_rate.unwrap_or(self.error_rate),
+            degraded_rate: policy.degraded_rate.unwrap_or(self.degraded_rate),
+            backoff_min: policy.backoff.map_or(self.backoff_min, |span| span.0),
+            backoff_max: policy.backoff_max.map_or(self.backoff_max, |span| span.0),
+            probes: policy.probes.unwrap_or(self.probes),
+            quarantine_trips: policy.quarantine_trips.unwrap_or(self.quarantine_trips),
+            quarantine_for,
+            // The rest is nothing that a policy speaks of; the lists are of no use to one installation.
+            by_extension: BTreeMap::new(),
+            policy: HealthPolicy::default(),
+            ..*self
         }
     }
 

@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use oriel_access::Access;
 use oriel_model::Timestamp;
-use oriel_model::access::{Principal, Scope};
+use oriel_model::access::{Principal, Role, Scope};
 use oriel_model::budget::Budgets;
 use oriel_model::health::{HealthChange, HealthState, Quarantine};
+use oriel_model::health_policy::HealthPolicy;
 use oriel_model::installation::{Installation, InstallationState};
+use oriel_model::limits::TimeSpan;
 use std::sync::atomic::Ordering;
 
-use super::{Health, HealthEvents};
+use super::{Health, HealthEvents, HealthOptions};
 use crate::budget::{BudgetUse, BudgetWatch};
 use crate::change::Change;
 use crate::circuit::Seen;
@@ -45,6 +47,17 @@ pub struct HealthReport {
     pub history: Vec<HealthChange>,
 }
 
+/// What an installation's circuit breaker does otherwise than the server's settings say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyReport {
+    /// The installation's revision.
+    pub revision: u64,
+    /// What it says itself.
+    pub own: HealthPolicy,
+    /// What holds after all. Without a latency, four fifths of the time limit.
+    pub effective: HealthPolicy,
+}
+
 /// Calls within a window.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct WindowCounts {
@@ -71,6 +84,8 @@ pub struct HealthNumbers {
     pub quarantines: u64,
     /// Calls that a breaker refused.
     pub refused: u64,
+    /// Anomalies that were raised.
+    pub anomalies: u64,
 }
 
 impl Health {
@@ -170,6 +185,74 @@ impl Extensions {
         self.commit(&change, next, present.revision, "extension.set_budgets").await
     }
 
+    /// Replaces what an installation's circuit breaker does otherwise than the server's settings say. It holds for calls that end from
+    /// now on; what was counted so far stays.
+    ///
+    /// # Errors
+    /// When the principal may not, nothing of this name is installed, a number makes no sense, or the role that may release it would be
+    /// above the principal's own: nobody locks themselves out, or lets themselves in.
+    pub async fn set_health_policy(
+        &self,
+        principal: &Principal,
+        name: &str,
+        policy: HealthPolicy,
+        if_match: Option<u64>,
+    ) -> Result<Installation, ExtensionError> {
+        let change = Change::by(principal)?;
+        policy.check()?;
+        let (_alone, present) = self.hold(change.tenant, name, if_match).await?;
+        let roles = [self.policy_of(&present).release_role, policy.release_role];
+        if let Some(least) = roles.into_iter().flatten().find(|least| principal.role < *least) {
+            return Err(ExtensionError::QuarantineHeld {
+                name: present.name.to_string(),
+                least,
+            });
+        }
+        let next = Installation {
+            health_policy: policy,
+            ..present.clone()
+        };
+        self.commit(&change, next, present.revision, "extension.set_health_policy").await
+    }
+
+    /// What an installation's circuit breaker does otherwise, and what holds after all.
+    ///
+    /// # Errors
+    /// When the principal may not, or nothing of this name is installed.
+    pub async fn health_policy(&self, principal: &Principal, name: &str) -> Result<PolicyReport, ExtensionError> {
+        Access::require(principal, Scope::ExtensionsRead)?;
+        let installation = self.find(principal.tenant, name).await?;
+        let policy = self.policy_of(&installation);
+        let options = self.policy_options(&installation);
+        Ok(PolicyReport {
+            revision: installation.revision,
+            own: installation.health_policy,
+            effective: HealthPolicy {
+                crashes: Some(options.crashes),
+                min_calls: Some(options.min_calls),
+                error_rate: Some(options.error_rate),
+                degraded_rate: Some(options.degraded_rate),
+                latency: policy.latency,
+                backoff: Some(TimeSpan(options.backoff_min)),
+                backoff_max: Some(TimeSpan(options.backoff_max)),
+                probes: Some(options.probes),
+                quarantine_trips: Some(options.quarantine_trips),
+                quarantine_for: Some(TimeSpan(options.quarantine_for.unwrap_or_default())),
+                release_role: Some(policy.release_role.unwrap_or(Role::Admin)),
+                on_anomaly: Some(policy.on_anomaly.unwrap_or_default()),
+            },
+        })
+    }
+
+    pub(crate) fn policy_of(&self, installation: &Installation) -> HealthPolicy {
+        self.shared.health.options.policy_of(installation)
+    }
+
+    pub(crate) fn policy_options(&self, installation: &Installation) -> HealthOptions {
+        let options = &self.shared.health.options;
+        options.with(&options.policy_of(installation))
+    }
+
     /// Listens to how installations change on this node.
     #[must_use]
     pub fn health_events(&self) -> HealthEvents {
@@ -195,6 +278,7 @@ impl Extensions {
             trips: hub.trips.load(Ordering::Relaxed),
             quarantines: hub.quarantines.load(Ordering::Relaxed),
             refused: hub.refused.load(Ordering::Relaxed),
+            anomalies: self.shared.raised.load(Ordering::Relaxed),
         }
     }
 }

@@ -47,6 +47,7 @@ async fn call_as(world: &World, principal: &Principal, extension: &str, program:
         execution: ExecutionId::new(SystemClock.now()),
         task: None,
         principal: None,
+        user: None,
         traceparent: None,
         timeout,
     };

@@ -210,6 +210,7 @@ fn plain<'a>(program: &'a str, input: &'a str) -> Call<'a> {
         execution: ExecutionId::new(SystemClock.now()),
         task: None,
         principal: None,
+        user: None,
         traceparent: None,
         timeout: None,
     }

@@ -42,6 +42,7 @@ pub(crate) async fn call_on(
         execution,
         task: None,
         principal: None,
+        user: None,
         traceparent: None,
         timeout: None,
     };

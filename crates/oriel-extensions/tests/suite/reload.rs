@@ -31,6 +31,7 @@ async fn no_call_is_lost_while_releases_change() {
                         execution,
                         task: None,
                         principal: None,
+                        user: None,
                         traceparent: None,
                         timeout: None,
                     };

@@ -47,6 +47,7 @@ async fn ask(world: &World, program: &str, input: &str) -> String {
         execution: ExecutionId::new(SystemClock.now()),
         task: None,
         principal: None,
+        user: None,
         traceparent: None,
         timeout: None,
     };
@@ -104,6 +105,7 @@ async fn a_secret_is_set_used_and_removed_and_its_value_never_seen() {
         execution: ExecutionId::new(SystemClock.now()),
         task: None,
         principal: None,
+        user: None,
         traceparent: None,
         timeout: None,
     };

@@ -115,7 +115,7 @@ pub(crate) fn manifest(name: &str, version: &str, programs: &[&str]) -> Value {
 pub(crate) fn package(guest: &str, manifest: Value) -> Bytes {
     let package = oriel_package::Package {
         manifest: serde_json::from_value(manifest).unwrap(),
-        component: oriel_test_guests::component(guest),
+        component: Some(oriel_test_guests::component(guest)),
         readme: None,
         assets: Vec::new(),
         sbom: None,

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use oriel_extensions::Bound;
 use oriel_model::id::ExecutionId;
-use oriel_model::schema::SchemaProblem;
+use oriel_model::schema::{Schema, SchemaProblem};
 use oriel_model::{Coded, ErrorCode};
 use oriel_sandbox::{Ask, CallError, HookAnswer, HookCall};
 use serde_json::Value;
@@ -69,6 +69,7 @@ impl Fire<'_> {
         let ask = Ask {
             task: self.cause.task,
             principal: self.cause.principal,
+            user: self.cause.user,
             traceparent: self.traceparent,
             timeout: Some(terms.timeout_ms.map_or(left, |own| left.min(Duration::from_millis(own)))),
             binding: Some(&bound.config),
@@ -90,8 +91,17 @@ impl Fire<'_> {
                 .await
                 .map_err(|error| (failure(&error), error.code().retryable()))?;
             *version = Some(active.version().clone());
+            // What the handler itself says of its payloads is what its author relies on.
+            let own = active.handler_schemas(bound.binding.contribution.name.as_str());
+            let own = own.map_err(|error| (unfit(ErrorCode::HookAnswer, format!("the handler's own schemas: {error}")), false))?;
+            if let Some(own) = own {
+                taken(&own.input, payload).map_err(|failure| (failure, false))?;
+            }
             match active.pool().fire(&ask, &call).await.result {
-                Ok(answer) => return self.believe(answer).map_err(|failure| (failure, false)),
+                Ok(answer) => {
+                    let own = own.map(|own| &own.output);
+                    return self.believe(answer, own).map_err(|failure| (failure, false));
+                }
                 Err(CallError::Draining) => tokio::task::yield_now().await,
                 Err(error) => {
                     let hopeless = matches!(
@@ -106,31 +116,30 @@ impl Fire<'_> {
     }
 
     /// Turns an answer that claims to be JSON into one that is, and that fits.
-    fn believe(&self, answer: HookAnswer) -> Result<Outcome, Failure> {
+    fn believe(&self, answer: HookAnswer, own: Option<&Schema>) -> Result<Outcome, Failure> {
         Ok(match answer {
             HookAnswer::Nothing => Outcome::Nothing,
             HookAnswer::Verdict(verdict) => Outcome::Verdict(verdict),
-            HookAnswer::Payload(text) => Outcome::Payload(self.fitting("payload", text)?),
-            HookAnswer::Decision(text) => Outcome::Decision(self.fitting("decision", text)?),
-            HookAnswer::Item(text) => Outcome::Item(self.fitting("item", text)?),
+            HookAnswer::Payload(text) => Outcome::Payload(self.fitting("payload", text, own)?),
+            HookAnswer::Decision(text) => Outcome::Decision(self.fitting("decision", text, own)?),
+            HookAnswer::Item(text) => Outcome::Item(self.fitting("item", text, own)?),
         })
     }
 
-    fn fitting(&self, what: &str, text: String) -> Result<Box<RawValue>, Failure> {
-        let bad = |message: String| Failure {
-            code: ErrorCode::HookAnswer.as_str(),
-            message,
-        };
+    fn fitting(&self, what: &str, text: String, own: Option<&Schema>) -> Result<Box<RawValue>, Failure> {
+        let bad = |message: String| unfit(ErrorCode::HookAnswer, message);
         let raw = RawValue::from_string(text).map_err(|error| bad(format!("the {what} is not JSON: {error}")))?;
         let output = &self.compiled.output;
         // A payload that is passed on is the next handler's input.
         let input = (what == "payload").then_some(&self.compiled.input);
-        let schemas = [Some(output), input]
-            .into_iter()
-            .flatten()
-            .filter(|schema| !schema.accepts_everything());
+        let schemas = [
+            (Some(output), "the hook's schema"),
+            (input, "the hook's schema"),
+            (own, "the handler's own schema"),
+        ];
+        let schemas = schemas.into_iter().filter_map(|(schema, whose)| Some((schema?, whose)));
         let mut value = None;
-        for schema in schemas {
+        for (schema, whose) in schemas.filter(|(schema, _)| !schema.accepts_everything()) {
             let value = match &mut value {
                 Some(value) => value,
                 None => {
@@ -140,9 +149,27 @@ impl Fire<'_> {
             };
             schema
                 .validate(value)
-                .map_err(|problems| bad(format!("the {what} does not fit the hook's schema: {}", listed(&problems))))?;
+                .map_err(|problems| bad(format!("the {what} does not fit {whose}: {}", listed(&problems))))?;
         }
         Ok(raw)
+    }
+}
+
+/// Whether a payload is one that the handler itself says that it takes.
+fn taken(own: &Schema, payload: &str) -> Result<(), Failure> {
+    if own.accepts_everything() {
+        return Ok(());
+    }
+    let refused = |message: String| unfit(ErrorCode::HookUnfit, message);
+    let value: Value = serde_json::from_str(payload).map_err(|error| refused(format!("the payload is not JSON: {error}")))?;
+    own.validate(&value)
+        .map_err(|problems| refused(format!("the payload does not fit the handler's own schema: {}", listed(&problems))))
+}
+
+fn unfit(code: ErrorCode, message: String) -> Failure {
+    Failure {
+        code: code.as_str(),
+        message,
     }
 }
 

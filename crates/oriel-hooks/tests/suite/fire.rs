@@ -237,3 +237,40 @@ async fn a_disabled_extension_does_not_take_part() {
     world.extensions.set_enabled(&world.owner, "points", true, None).await.unwrap();
     assert_eq!(world.fired(json!(1)).await[1], json!(["wrap payload"]));
 }
+
+#[tokio::test]
+async fn a_handlers_own_schemas_hold_beside_the_hooks() {
+    let world = World::new().await;
+    world.declare(HookKind::Filter, |_| {}).await;
+    world.bind("wrap", json!({ "config": { "who": "me" } })).await;
+    let numbered = json!({ "type": "object", "required": ["n"], "properties": { "n": { "type": "integer" } } });
+    world.upgrade_saying("1.1.0", "wrap", numbered.clone(), json!(true)).await;
+    let wrapped = json!({ "by": { "who": "me" }, "payload": { "n": 1 } });
+    assert_eq!(world.fired(json!({ "n": 1 })).await, json!([wrapped, ["wrap payload"]]));
+    assert_eq!(world.fired(json!({ "n": "one" })).await, json!("hook.handler_failed"));
+    let Err(HookError::Handler { reports, .. }) = world.fire(json!({})).await else {
+        panic!("it does not fit")
+    };
+    let failure = reports[0].error.as_ref().unwrap();
+    assert_eq!((failure.code, reports[0].attempts), ("hook.payload_unfit", 1));
+    assert!(failure.message.contains("the handler's own schema"), "{}", failure.message);
+
+    // What it answers breaks what it says of its answers.
+    world.upgrade_saying("1.2.0", "wrap", json!(true), numbered).await;
+    let Err(HookError::Handler { reports, .. }) = world.fire(json!({ "n": 1 })).await else {
+        panic!("it does not fit")
+    };
+    let failure = reports[0].error.as_ref().unwrap();
+    assert_eq!(failure.code, "hook.answer_invalid");
+    assert!(
+        failure.message.contains("the payload does not fit the handler's own schema"),
+        "{}",
+        failure.message
+    );
+    // One that may fail is passed over, as after any failure.
+    let open = World::new().await;
+    open.declare(HookKind::Filter, |_| {}).await;
+    open.bind("wrap", json!({ "onError": "open" })).await;
+    open.upgrade_saying("1.1.0", "wrap", json!({ "type": "string" }), json!(true)).await;
+    assert_eq!(open.fired(json!(7)).await, json!([7, ["wrap failed hook.payload_unfit"]]));
+}

@@ -97,6 +97,18 @@ impl World {
         upgraded.await.unwrap();
     }
 
+    /// The same with these schemas of the handler's own.
+    pub(crate) async fn upgrade_saying(&self, version: &str, handler: &str, input: Value, output: Value) {
+        let package = points_with(version, |manifest| {
+            let hooks = manifest["hooks"].as_array_mut().unwrap();
+            let hook = hooks.iter_mut().find(|hook| hook["name"] == handler).unwrap();
+            hook["inputSchema"] = input;
+            hook["outputSchema"] = output;
+        });
+        let upgraded = self.extensions.upgrade(&self.owner, "points", package, Consent::All, None);
+        upgraded.await.unwrap();
+    }
+
     pub(crate) async fn fire(&self, payload: Value) -> Result<Fired, HookError> {
         self.hooks.fire(&self.owner, "h", request(payload)).await
     }
@@ -165,16 +177,21 @@ pub(crate) fn shown(fired: Result<Fired, HookError>) -> Value {
 }
 
 fn points(version: &str) -> bytes::Bytes {
-    let manifest = json!({
+    points_with(version, |_| {})
+}
+
+fn points_with(version: &str, change: impl FnOnce(&mut Value)) -> bytes::Bytes {
+    let mut manifest = json!({
         "name": "points", "version": version, "description": "A guest of the tests.", "publisher": "tests", "license": "Apache-2.0",
         "hostApi": "^0.1", "permissions": { "keyValue": true }, "limits": { "cpu": "200ms" },
         "validators": [{ "name": "short" }], "samplers": [{ "name": "all" }], "jobs": [{ "name": "echo" }],
         "eventHandlers": [{ "name": "store", "types": ["*"] }],
         "hooks": HANDLERS.map(|name| json!({ "name": name, "configSchema": { "type": "object" } })),
     });
+    change(&mut manifest);
     let package = oriel_package::Package {
         manifest: serde_json::from_value(manifest).unwrap(),
-        component: oriel_test_guests::component("points"),
+        component: Some(oriel_test_guests::component("points")),
         readme: None,
         assets: Vec::new(),
         sbom: None,

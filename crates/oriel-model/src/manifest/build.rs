@@ -21,6 +21,8 @@ pub struct Build {
     pub assets: Vec<String>,
     /// A command and its arguments that build the component instead of the language's own tools.
     pub command: Option<Vec<String>>,
+    /// Of a remote extension: a command and its arguments that start the service for tests.
+    pub dev: Option<Vec<String>>,
 }
 
 impl Build {

@@ -7,14 +7,16 @@ use serde_json::Value;
 
 use super::structure::short;
 use super::{
-    Declaration, HOST_API, LINKS, MAX_CALLS, MAX_CONTRIBUTIONS, MAX_DEPENDENCIES, MAX_DESCRIPTION, MAX_HOSTS, MAX_PATH, MAX_SECRET_HOSTS,
-    MAX_SECRETS, MAX_TAG, MAX_TAGS, MAX_TYPES, Manifest,
+    Declaration, HOST_API, LINKS, MAX_CALLS, MAX_CONTRIBUTIONS, MAX_DEPENDENCIES, MAX_DESCRIPTION, MAX_HOSTS, MAX_MODELS, MAX_PATH,
+    MAX_SECRET_HOSTS, MAX_SECRETS, MAX_TAG, MAX_TAGS, MAX_TYPES, Manifest,
 };
 use crate::contribution::ContributionKind;
 use crate::error_code::ErrorCode;
-use crate::limits::{Limits, LimitsRequest};
+use crate::job::{MAX_ATTEMPTS, MAX_BACKOFF_MS};
+use crate::limits::{Limits, LimitsRequest, TimeSpan};
 use crate::name::ExtensionName;
 use crate::permissions::{HostPattern, ProgramPattern};
+use crate::remote::PROTOCOL;
 use crate::schema::{Schema, SchemaError};
 
 /// One thing wrong with one value.
@@ -348,6 +350,11 @@ impl Manifest {
         for kind in ContributionKind::ALL {
             declarations(kind, self.declared(kind), &mut note);
         }
+        super::collections::problems(&self.collections, &mut note);
+        note(
+            "permissions.collections",
+            super::collections::unasked(self.collections.len(), self.permissions.collections),
+        );
         note("permissions.network", too_many("hosts", self.permissions.network.len(), MAX_HOSTS));
         let networks = self.permissions.private_network.len();
         note("permissions.private_network", too_many("networks", networks, MAX_HOSTS));
@@ -366,6 +373,9 @@ impl Manifest {
                 note(&path, secret_host(host, &self.permissions.network));
             }
         }
+        if let Some(model) = &self.permissions.model {
+            note("permissions.model.models", too_many("models", model.models.len(), MAX_MODELS));
+        }
         for axis in super::shape::axes(&Limits::default()).keys() {
             note(&format!("limits.{axis}"), limit(axis, &self.limits));
         }
@@ -374,6 +384,18 @@ impl Manifest {
                 "configSchema",
                 schema(value).map(|(_, complaint)| complaint).or_else(|| config_schema(value)),
             );
+        }
+        if let Some(remote) = &self.remote {
+            note("remote.protocol", remote_protocol(remote.protocol));
+            let asked = &self.permissions;
+            for (path, name, there) in [
+                ("routes", "routes", !self.routes.is_empty()),
+                ("permissions.network", "network", !asked.network.is_empty()),
+                ("permissions.private_network", "private_network", !asked.private_network.is_empty()),
+                ("permissions.secrets", "secrets", !asked.secrets.is_empty()),
+            ] {
+                note(path, there.then(|| beside_remote(name)).flatten());
+            }
         }
         note("dependencies", too_many("dependencies", self.dependencies.len(), MAX_DEPENDENCIES));
         for other in self.dependencies.keys() {
@@ -421,9 +443,13 @@ fn declarations(kind: ContributionKind, declared: &[Declaration], note: &mut dyn
             ("hook", declaration.hook.is_some()),
             ("path", declaration.path.is_some()),
             ("access", declaration.access.is_some()),
+            ("attempts", declaration.attempts.is_some()),
+            ("backoff", declaration.backoff.is_some()),
         ] {
             note(&format!("{path}.{field}"), given.then(|| foreign(kind, field)).flatten());
         }
+        note(&format!("{path}.attempts"), declaration.attempts.and_then(attempts));
+        note(&format!("{path}.backoff"), declaration.backoff.and_then(backoff));
         if kind == ContributionKind::EventHandler {
             note(&format!("{path}.types"), no_types(declaration.types.len()));
             for text in &declaration.types {
@@ -438,6 +464,50 @@ fn declarations(kind: ContributionKind, declared: &[Declaration], note: &mut dyn
             }
         }
     }
+}
+
+pub(super) fn remote_protocol(protocol: u32) -> Option<Complaint> {
+    (protocol != PROTOCOL).then(|| {
+        Complaint::new(
+            format!("the service speaks version {protocol} of the protocol, but this build speaks {PROTOCOL}"),
+            format!("write `protocol = {PROTOCOL}`, or leave it out"),
+        )
+    })
+}
+
+/// What a remote extension cannot have, by its name in the manifest.
+pub(super) fn beside_remote(name: &str) -> Option<Complaint> {
+    Some(match name {
+        "build" => Complaint::new("a remote extension has no component to build", "remove `[build]`, or `[remote]`"),
+        "reuse" => Complaint::new("a remote extension has no instances to reuse", "remove the line"),
+        "routes" => Complaint::new(
+            "a remote extension cannot have routes: its service answers HTTP at an address of its own",
+            "remove `[[routes]]`; link to the service's own pages",
+        ),
+        "network" | "private_network" => Complaint::new(
+            format!("a remote extension cannot ask for `{name}`: what its service reaches does not pass through the host"),
+            "remove the line",
+        ),
+        "secrets" => Complaint::new(
+            "a remote extension cannot ask for `secrets`: the host puts secrets only into requests that it sends itself",
+            "remove it; give the service its secrets where it runs",
+        ),
+        _ => return None,
+    })
+}
+
+pub(super) fn attempts(given: u32) -> Option<Complaint> {
+    (!(1..=MAX_ATTEMPTS).contains(&given)).then(|| {
+        Complaint::new(
+            format!("a run has 1 to {MAX_ATTEMPTS} attempts"),
+            format!("write a number from 1 to {MAX_ATTEMPTS}"),
+        )
+    })
+}
+
+pub(super) fn backoff(given: TimeSpan) -> Option<Complaint> {
+    let most = TimeSpan(std::time::Duration::from_millis(MAX_BACKOFF_MS));
+    (given > most).then(|| Complaint::new(format!("the pause is at most {most}"), format!("write `{most}` or less")))
 }
 
 /// A kind in the plural, for people.

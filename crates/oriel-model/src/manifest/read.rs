@@ -15,13 +15,15 @@ use super::parse::Resolve;
 use super::report::Report;
 use super::structure::short;
 use super::{
-    Build, Declaration, Engine, LINKS, Language, MAX_CALLS, MAX_CONTRIBUTIONS, MAX_DEPENDENCIES, MAX_HOSTS, MAX_SECRETS, MAX_TAGS,
-    Manifest, ProgramManifest, Reuse, camel_case,
+    Build, Declaration, Engine, LINKS, Language, MAX_CALLS, MAX_CONTRIBUTIONS, MAX_DEPENDENCIES, MAX_HOSTS, MAX_MODELS, MAX_SECRETS,
+    MAX_TAGS, Manifest, ProgramManifest, RemoteManifest, Reuse, camel_case,
 };
 use crate::contribution::ContributionKind;
-use crate::limits::LimitsRequest;
+use crate::limits::{LimitsRequest, TimeSpan};
+use crate::money::Money;
 use crate::name::{ContributionName, ExtensionName, SecretName};
-use crate::permissions::{HostPattern, Permissions, ProgramPattern};
+use crate::permissions::{HostPattern, ModelPermission, Permissions, ProgramPattern};
+use crate::remote::{PROTOCOL, RemoteUrl};
 use crate::schema::MAX_SCHEMA_BYTES;
 
 /// Reads values and reports what is wrong with them. A value of the wrong type is skipped in silence: the
@@ -60,15 +62,30 @@ impl Reader<'_, '_> {
         let hooks = self.declarations(root, ContributionKind::Hook);
         let jobs = self.declarations(root, ContributionKind::Job);
         let routes = self.declarations(root, ContributionKind::Route);
+        let collections = self.collections(root);
         // Handlers of HTTP are mostly written for hosts that make an instance for each request; some tools' can answer no more.
         let usual = if routes.is_empty() { Reuse::Reuse } else { Reuse::Fresh };
         let permissions = self.permissions(root, name.as_ref());
+        if let Some(value) = get(root, "collections") {
+            self.judge(
+                value.span(),
+                super::collections::unasked(collections.len(), permissions.collections),
+            );
+        }
         let limits = self.limits(root);
         let config_schema = self.config(root);
         let dependencies = self.dependencies(root, name.as_ref());
         let links = self.links(root);
         let tags = self.tags(root);
-        let build = self.build(root);
+        let remote = self.remote(root);
+        let build = Build {
+            dev: table(root, "remote")
+                .map(|fields| texts(fields, "dev"))
+                .map(owned)
+                .filter(|dev| !dev.is_empty()),
+            ..self.build(root)
+        };
+        self.fits_remote(root, remote.is_some());
         let manifest = Manifest {
             name: name?,
             version: version?,
@@ -84,9 +101,11 @@ impl Reader<'_, '_> {
             hooks,
             jobs,
             routes,
+            collections,
             permissions,
             limits,
             reuse: choice(root, "reuse").unwrap_or(usual),
+            remote,
             config_schema,
             dependencies,
             links,
@@ -96,7 +115,7 @@ impl Reader<'_, '_> {
     }
 
     /// A text that is parsed, then judged. `mend` may know better help than the parser's message.
-    fn parsed<T>(
+    pub(super) fn parsed<T>(
         &mut self,
         table: &DeTable<'_>,
         name: &str,
@@ -127,13 +146,13 @@ impl Reader<'_, '_> {
         }
     }
 
-    fn checked(&mut self, table: &DeTable<'_>, name: &str, judge: impl Fn(&str) -> Option<Complaint>) -> Option<String> {
+    pub(super) fn checked(&mut self, table: &DeTable<'_>, name: &str, judge: impl Fn(&str) -> Option<Complaint>) -> Option<String> {
         let (text, span) = text(table, name)?;
         self.judge(span, judge(text));
         Some(text.to_owned())
     }
 
-    fn judge(&mut self, span: Range<usize>, complaint: Option<Complaint>) {
+    pub(super) fn judge(&mut self, span: Range<usize>, complaint: Option<Complaint>) {
         if let Some(complaint) = complaint {
             self.report.complain(span, complaint);
         }
@@ -181,6 +200,13 @@ impl Reader<'_, '_> {
             let hook = of_kind("hook").then(|| self.parsed(fields, "hook", |_| None, |_| None)).flatten();
             let path = of_kind("path").then(|| self.checked(fields, "path", check::route_path)).flatten();
             let access = of_kind("access").then(|| choice(fields, "access").unwrap_or_default());
+            let attempts = of_kind("attempts").then(|| self.attempts(fields)).flatten();
+            let backoff = of_kind("backoff")
+                .then(|| {
+                    let mend = |_: &str| Some("write a span of time such as `30s`".to_owned());
+                    self.parsed::<TimeSpan>(fields, "backoff", mend, |span| check::backoff(*span))
+                })
+                .flatten();
             let Some(name) = name else { continue };
             if declared.iter().any(|other| other.name == name) {
                 let span = text(fields, "name").map_or_else(|| item.span(), |(_, span)| span);
@@ -202,9 +228,21 @@ impl Reader<'_, '_> {
                 hook,
                 path,
                 access,
+                attempts,
+                backoff,
             });
         }
         declared
+    }
+
+    /// How often a job's run is tried. A wrong type was reported with the structure.
+    fn attempts(&mut self, fields: &DeTable<'_>) -> Option<u32> {
+        let value = get(fields, "attempts")?;
+        let DeValue::Integer(_) = value.get_ref() else { return None };
+        let given = self.json(value)?;
+        let attempts = given.as_u64().and_then(|given| u32::try_from(given).ok()).unwrap_or(u32::MAX);
+        self.judge(value.span(), check::attempts(attempts));
+        Some(attempts)
     }
 
     /// The event types of a handler.
@@ -226,7 +264,7 @@ impl Reader<'_, '_> {
     }
 
     /// A schema in place or in a file, checked, with its place.
-    fn schema(&mut self, fields: &DeTable<'_>, name: &str) -> Option<(Value, Range<usize>)> {
+    pub(super) fn schema(&mut self, fields: &DeTable<'_>, name: &str) -> Option<(Value, Range<usize>)> {
         let given = get(fields, name)?;
         let span = given.span();
         match given.get_ref() {
@@ -320,11 +358,14 @@ impl Reader<'_, '_> {
         }
         Permissions {
             key_value: flag(fields, "key_value"),
+            collections: flag(fields, "collections"),
             call: self.each(fields, "call", |_| {
                 Some("write a program such as `geo/lookup`, or `geo/*` for every program of `geo`".to_owned())
             }),
             secrets: self.secrets(fields, &network),
             network,
+            queue: flag(fields, "queue"),
+            model: self.model(fields),
             private_network: self.each(fields, "private_network", |text| {
                 Some(text.parse::<std::net::IpAddr>().map_or_else(
                     |_| "write a network such as `10.0.0.0/8` or `fd00::/8`".to_owned(),
@@ -332,6 +373,34 @@ impl Reader<'_, '_> {
                 ))
             }),
         }
+    }
+
+    /// What is asked of the model. Unknown fields and wrong types were reported with the structure.
+    fn model(&mut self, fields: &DeTable<'_>) -> Option<ModelPermission> {
+        let given = table(fields, "model")?;
+        if let Some(value) = get(given, "models") {
+            self.judge(value.span(), check::too_many("models", items(given, "models").count(), MAX_MODELS));
+        }
+        let models = self.each(given, "models", |_| {
+            Some("write the name of a model, such as `gpt-4o-mini`".to_owned())
+        });
+        let mut spend = |name: &str| {
+            let value = get(given, name)?;
+            let amount = match value.get_ref() {
+                DeValue::Integer(_) | DeValue::Float(_) => self.json(value)?.as_f64()?,
+                _ => return None,
+            };
+            let spend = Money::new(amount);
+            if let Err(error) = &spend {
+                self.report.add(value.span(), error.to_string(), None);
+            }
+            spend.ok()
+        };
+        Some(ModelPermission {
+            spend_per_day: spend("spend_per_day"),
+            spend_per_month: spend("spend_per_month"),
+            models,
+        })
     }
 
     /// The secrets with their hosts, all of which `network` must cover.
@@ -365,7 +434,12 @@ impl Reader<'_, '_> {
     }
 
     /// Every text of an array, parsed.
-    fn each<T: FromStr<Err: Display>>(&mut self, fields: &DeTable<'_>, name: &str, mend: impl Fn(&str) -> Option<String>) -> Vec<T> {
+    pub(super) fn each<T: FromStr<Err: Display>>(
+        &mut self,
+        fields: &DeTable<'_>,
+        name: &str,
+        mend: impl Fn(&str) -> Option<String>,
+    ) -> Vec<T> {
         let mut values = Vec::new();
         for (text, span) in texts(fields, name) {
             match text.parse::<T>() {
@@ -537,8 +611,51 @@ impl Reader<'_, '_> {
             wasi: flag(fields, "wasi"),
             assets,
             command: get(fields, "command").map(|_| command),
+            dev: None,
         }
     }
+
+    fn remote(&mut self, root: &DeTable<'_>) -> Option<RemoteManifest> {
+        let fields = table(root, "remote")?;
+        if let Some(value) = get(fields, "dev")
+            && texts(fields, "dev").first().is_none_or(|(program, _)| program.is_empty())
+            && matches!(value.get_ref(), DeValue::Array(_))
+        {
+            let help = "write `dev = [\"go\", \"run\", \".\"]`".to_owned();
+            self.report
+                .add(value.span(), "`remote.dev` names no program".to_owned(), Some(help));
+        }
+        let protocol = get(fields, "protocol").and_then(|value| value.get_ref().as_integer()?.as_str().parse().ok());
+        let protocol = protocol.unwrap_or(PROTOCOL);
+        if let Some(value) = get(fields, "protocol") {
+            self.judge(value.span(), check::remote_protocol(protocol));
+        }
+        let url = self.parsed(fields, "url", |_| None, |_: &RemoteUrl| None);
+        Some(RemoteManifest { protocol, url })
+    }
+
+    /// What a remote extension cannot have.
+    fn fits_remote(&mut self, root: &DeTable<'_>, remote: bool) {
+        if !remote {
+            return;
+        }
+        for name in ["build", "reuse", "routes"] {
+            if let Some(value) = get(root, name) {
+                self.judge(value.span(), check::beside_remote(name));
+            }
+        }
+        if let Some(fields) = table(root, "permissions") {
+            for name in ["network", "private_network", "secrets"] {
+                if let Some(value) = get(fields, name) {
+                    self.judge(value.span(), check::beside_remote(name));
+                }
+            }
+        }
+    }
+}
+
+fn owned(texts: Vec<(&str, Range<usize>)>) -> Vec<String> {
+    texts.into_iter().map(|(text, _)| text.to_owned()).collect()
 }
 
 fn flag(fields: &DeTable<'_>, name: &str) -> bool {
@@ -546,7 +663,7 @@ fn flag(fields: &DeTable<'_>, name: &str) -> bool {
 }
 
 /// One of a set of words. A word outside of it was reported with the structure.
-fn choice<T: serde::de::DeserializeOwned>(fields: &DeTable<'_>, name: &str) -> Option<T> {
+pub(super) fn choice<T: serde::de::DeserializeOwned>(fields: &DeTable<'_>, name: &str) -> Option<T> {
     serde_json::from_value(text(fields, name)?.0.into()).ok()
 }
 

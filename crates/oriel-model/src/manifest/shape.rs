@@ -12,8 +12,10 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 use super::{MAX_CONTRIBUTIONS, MAX_DESCRIPTION, MAX_PATH, MAX_TAG, MAX_TAGS, MAX_TYPES, Reuse};
+use crate::collection::{AccessTo, FieldPath, MAX_COLLECTIONS, MAX_INDEX_FIELDS, MAX_INDEXES, WithoutUser};
 use crate::contribution::RouteAccess;
-use crate::limits::{Limits, LimitsRequest};
+use crate::job::{DEFAULT_ATTEMPTS, DEFAULT_BACKOFF_MS, MAX_ATTEMPTS};
+use crate::limits::{ByteSize, Limits, LimitsRequest, TimeSpan};
 use crate::name::{ContributionName, ExtensionName, HookName, PublisherName};
 use crate::permissions::Permissions;
 
@@ -67,10 +69,13 @@ struct Project {
     hooks: Option<Vec<HookHandler>>,
     /// The jobs that it offers: work that a schedule, an event, a queue or a person starts.
     #[schemars(extend("examples" = [[{"name": "clean-up"}]]), length(min = 1, max = MAX_CONTRIBUTIONS))]
-    jobs: Option<Vec<Program>>,
+    jobs: Option<Vec<Job>>,
     /// The HTTP routes that it offers, answered by `wasi:http/incoming-handler`.
     #[schemars(extend("examples" = [[{"name": "notes", "path": "/notes"}]]), length(min = 1, max = MAX_CONTRIBUTIONS))]
     routes: Option<Vec<Route>>,
+    /// Its collections: documents that the host keeps for it, apart for each tenant.
+    #[schemars(extend("examples" = [[{"name": "notes", "schema": "schemas/note.json", "indexes": [{"fields": ["/createdAt"]}]}]]), length(min = 1, max = MAX_COLLECTIONS))]
+    collections: Option<Vec<Collection>>,
     /// What the extension wants to reach. Nothing is granted that is not listed here and approved at install.
     permissions: Option<Permissions>,
     /// Limits that differ from the defaults.
@@ -82,15 +87,17 @@ struct Project {
     dependencies: Option<BTreeMap<String, String>>,
     /// Where people read more.
     links: Option<Links>,
+    /// Present when the extension is an HTTP service that calls are sent to, instead of a component.
+    remote: Option<RemoteTable>,
     /// How author tools build the component. Not part of the package.
     build: Option<BuildTable>,
 }
 
-/// One program or job.
+/// One program.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct Program {
-    /// Its name, which the host gives to the guest's `execute` (or `run`).
+    /// Its name, which the host gives to the guest's `execute`.
     #[schemars(example = &"classify")]
     name: ContributionName,
     /// One line for people.
@@ -102,6 +109,38 @@ struct Program {
     /// JSON Schema 2020-12 of the output: an inline table, a boolean, or the path of a JSON file relative to
     /// the manifest.
     output_schema: Option<SchemaSource>,
+}
+
+/// One job.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Job {
+    /// Its name, which the host gives to the guest's `run`.
+    #[schemars(example = &"clean-up")]
+    name: ContributionName,
+    /// One line for people.
+    #[schemars(example = &"Deletes notes that nobody has read for a year.", length(max = MAX_DESCRIPTION))]
+    description: Option<String>,
+    /// JSON Schema 2020-12 of the input: an inline table, a boolean, or the path of a JSON file relative to
+    /// the manifest.
+    input_schema: Option<SchemaSource>,
+    /// JSON Schema 2020-12 of the output: an inline table, a boolean, or the path of a JSON file relative to
+    /// the manifest.
+    output_schema: Option<SchemaSource>,
+    /// How often a run is tried when the job answers `unavailable`, or does not end in time.
+    #[schemars(default = "attempts", range(min = 1, max = MAX_ATTEMPTS))]
+    attempts: u32,
+    /// The pause before the second attempt, up to `1h`. Each further pause is twice as long.
+    #[schemars(default = "backoff")]
+    backoff: TimeSpan,
+}
+
+const fn attempts() -> u32 {
+    DEFAULT_ATTEMPTS
+}
+
+const fn backoff() -> TimeSpan {
+    TimeSpan(std::time::Duration::from_millis(DEFAULT_BACKOFF_MS))
 }
 
 /// One validator or sampler.
@@ -178,6 +217,65 @@ struct Route {
     access: RouteAccess,
 }
 
+/// One collection.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Collection {
+    /// Its name, which the guest gives with each operation.
+    #[schemars(example = &"notes")]
+    name: ContributionName,
+    /// One line for people.
+    #[schemars(example = &"What people wrote down.", length(max = MAX_DESCRIPTION))]
+    description: Option<String>,
+    /// JSON Schema 2020-12 of a document: an inline table, a boolean, or the path of a JSON file relative to the manifest. Each document
+    /// is checked when it is written, and all of them when an upgrade changes the schema.
+    schema: Option<SchemaSource>,
+    /// By what documents can be ordered, and found without looking at all of them.
+    #[schemars(extend("examples" = [[{"fields": ["/status", "/createdAt"]}, {"fields": ["/slug"], "unique": true}]]), length(min = 1, max = MAX_INDEXES))]
+    indexes: Option<Vec<Index>>,
+    /// Who sees and changes which document, in calls on behalf of a user. Without it all of them do.
+    access: Option<Access>,
+    /// The most documents that it holds, beside the installation's limit `collection_documents`.
+    #[schemars(example = &10_000, range(min = 1))]
+    max_documents: Option<u32>,
+    /// The most bytes of all its documents, beside the installation's limit `collection_bytes`.
+    #[schemars(example = &"16MiB")]
+    max_bytes: Option<ByteSize>,
+}
+
+/// One index.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Index {
+    /// One to four fields, of which an earlier one weighs more.
+    #[schemars(extend("examples" = [["/createdAt"], ["/status", "/createdAt"]]), length(min = 1, max = MAX_INDEX_FIELDS))]
+    fields: Vec<FieldPath>,
+    /// Whether no two documents may have the same values (with `access`: no two of one owner). Documents that lack one of the fields are
+    /// not compared.
+    #[schemars(default)]
+    unique: bool,
+}
+
+/// Who sees and changes which document, in calls on behalf of a user.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Access {
+    /// The field that names a document's owner. The host sets it when a user makes a document.
+    owner: FieldPath,
+    /// The field that lists those with whom a document is shared. Only its owner changes it.
+    #[schemars(example = &"/sharedWith")]
+    shared: Option<FieldPath>,
+    /// Who sees a document.
+    #[schemars(default)]
+    read: AccessTo,
+    /// Who changes and deletes a document, of those who see it.
+    #[schemars(default)]
+    write: AccessTo,
+    /// What a call on behalf of nobody sees and changes.
+    #[schemars(default)]
+    without_user: WithoutUser,
+}
+
 /// The configuration.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
@@ -203,6 +301,26 @@ struct Links {
     /// Where to report problems.
     #[schemars(example = &"https://example.com/flight-delays/issues", regex(pattern = "^https?://"))]
     issues: Option<String>,
+}
+
+/// A service that answers in place of a component.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct RemoteTable {
+    /// The version of the protocol that the service speaks.
+    #[schemars(example = &1, range(min = 1, max = 1), default = "protocol")]
+    protocol: u32,
+    /// Where the service runs. Without it, each administrator says where, at install or later; with it they may say otherwise.
+    #[schemars(example = &"https://orders.example.com", length(min = 1, max = 512), regex(pattern = "^https?://"))]
+    url: Option<String>,
+    /// A command and its arguments that start the service for `oriel test` and `oriel dev`. No shell. It finds where to listen in
+    /// `ORIEL_LISTEN` (`127.0.0.1:PORT`) and the secret in `ORIEL_SECRET`. Not part of the package.
+    #[schemars(extend("examples" = [["go", "run", "."]]))]
+    dev: Option<Vec<String>>,
+}
+
+const fn protocol() -> u32 {
+    crate::remote::PROTOCOL
 }
 
 /// How author tools build the component.

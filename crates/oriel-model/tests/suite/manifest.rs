@@ -96,6 +96,7 @@ fn the_full_manifest_is_read_whole() {
             wasi: true,
             assets: texts(&["assets", "LICENSE"]),
             command: Some(texts(&["make", "component"])),
+            dev: None,
         }
     );
     assert_eq!(
@@ -134,7 +135,11 @@ fn each_field_of_the_schema_is_read_and_no_other_is_accepted() {
             "/hooks/0",
             "/jobs/0",
             "/routes/0",
+            "/collections/0",
+            "/collections/0/indexes/0",
+            "/collections/0/access",
             "/permissions",
+            "/permissions/model",
             "/limits",
             "/config",
             "/links",

@@ -250,7 +250,7 @@ fn what_is_not_a_component_is_refused_on_both_ways() {
             continue;
         }
         let package = Package {
-            component: code.to_vec(),
+            component: Some(code.to_vec()),
             ..package()
         };
         let error = pack(&package).unwrap_err();
@@ -274,7 +274,7 @@ fn packing_validates_function_bodies() {
     code[at] = 0x1a;
     code[at + 1] = 0x1a;
     let error = pack(&Package {
-        component: code,
+        component: Some(code),
         ..package()
     })
     .unwrap_err();

@@ -47,7 +47,7 @@ pub(crate) fn package() -> Package {
     };
     Package {
         manifest: manifest(),
-        component: component(),
+        component: Some(component()),
         readme: Some("# Flight delays\n".to_owned()),
         assets: vec![
             asset("data/airports.csv", b"code,name\n"),

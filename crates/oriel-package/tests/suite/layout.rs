@@ -12,7 +12,7 @@ fn a_package_survives_packing_and_reading() {
     let packed = pack(&package()).unwrap();
     let unpacked = read(&packed.bytes, &ReadLimits::default()).unwrap();
     assert_eq!((unpacked.digest, unpacked.component_digest), (packed.digest, packed.component));
-    assert_eq!(unpacked.component_digest, Digest::of(&package().component));
+    assert_eq!(unpacked.component_digest, package().component.map(|code| Digest::of(&code)));
     let mut expected = package();
     expected.assets.sort_by(|a, b| a.path.cmp(&b.path));
     expected.sbom.clone_from(&unpacked.package.sbom);
@@ -138,4 +138,29 @@ fn a_package_put_together_again_is_the_same_file() {
         *index = original;
     });
     assert!(again == bytes, "the tests' own tool for taking apart works");
+}
+
+/// The package of a remote extension has everything but a component, and one of the two must be there.
+#[test]
+fn a_remote_extension_has_no_component() {
+    let mut remote = package();
+    remote.component = None;
+    let told = pack(&remote).unwrap_err().to_string();
+    assert!(told.contains("there is no component"), "{told}");
+    remote.manifest.remote = Some(oriel_model::manifest::RemoteManifest {
+        protocol: 1,
+        url: Some("https://orders.example.com".parse().unwrap()),
+    });
+    let packed = pack(&remote).unwrap();
+    assert_eq!((packed.component, &packed), (None, &pack(&remote).unwrap()));
+    let unpacked = read(&packed.bytes, &ReadLimits::default()).unwrap();
+    assert_eq!((unpacked.digest, unpacked.component_digest), (packed.digest, None));
+    assert_eq!((&unpacked.package.manifest, &unpacked.package.component), (&remote.manifest, &None));
+    let bill = unpacked.package.sbom.unwrap();
+    assert!(bill["metadata"]["component"]["hashes"].is_null(), "{bill}");
+    remote.component = package().component;
+    let told = pack(&remote).unwrap_err().to_string();
+    assert!(told.contains("there is a component"), "{told}");
+    remote.manifest.remote.as_mut().unwrap().protocol = 2;
+    assert!(pack(&remote).unwrap_err().to_string().contains("version 2 of the protocol"));
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::fixture::{component, manifest, package};
 
 fn bill(component: &[u8]) -> Value {
-    sbom::generate(&manifest(), &inspect(component).unwrap(), Digest::of(component))
+    sbom::generate(&manifest(), &inspect(component).unwrap(), Some(Digest::of(component)))
 }
 
 #[test]

@@ -56,6 +56,7 @@ impl State {
             input,
             caller,
             principal: self.call.principal,
+            user: self.call.user.clone(),
             traceparent: (!self.call.traceparent.is_empty()).then(|| self.call.traceparent.clone()),
             // A guest that does not end by itself is stopped a moment after its time, and this one still has to answer then.
             timeout: left.saturating_sub(GRACE.min(left / 2)),

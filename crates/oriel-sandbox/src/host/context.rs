@@ -21,6 +21,11 @@ impl Host for State {
         })
     }
 
+    fn user(&mut self) -> wasmtime::Result<Option<String>> {
+        self.host_call(0)?;
+        Ok(self.call.user.as_deref().map(str::to_owned))
+    }
+
     fn caller(&mut self) -> wasmtime::Result<Option<CallingExtension>> {
         self.host_call(0)?;
         Ok(self.call.caller.as_ref().map(|caller| CallingExtension {

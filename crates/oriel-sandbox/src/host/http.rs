@@ -118,6 +118,8 @@ impl Outbound {
             return Err(Error::InternalError(Some(DRY_RUN.to_owned())));
         }
         self.put_secrets(request, &exchange)?;
+        let Target { scheme, host, port } = &exchange.target;
+        self.spec.services.contacts.contacted(*scheme, host, *port);
         Ok(exchange)
     }
 

@@ -4,8 +4,9 @@ use oriel_model::hook::HookKind;
 use oriel_model::verdict::{Choice, Verdict};
 
 use super::{Ended, Instance};
+use crate::answer;
 use crate::ask::{Ask, EventData, EventView, ExecutionView, History, HookAnswer, HookCall, JobRun, Subject, Trigger};
-use crate::bindings::{event_handler, executions, hook, job, sampler, types, validator};
+use crate::bindings::{event_handler, executions, hook, job, sampler, validator};
 use crate::error::{CallError, shortened};
 
 /// Calls one function of an optional export within the bounds of a call. A macro, because the call borrows the store
@@ -54,7 +55,7 @@ impl Instance {
             "oriel:extension/validator",
             |guest, store| guest.call_validate(&mut *store, ask.name, subject)
         )?;
-        self.verdict(verdict)
+        answer::verdict(verdict, self.output_limit())
     }
 
     /// Asks a sampler.
@@ -127,24 +128,7 @@ impl Instance {
         };
         let answer = ask!(self, ask, started, suspect, hook, "oriel:extension/hook", |guest, store| guest
             .call_fire(&mut *store, ask.name, call))?;
-        match (answer, kind) {
-            (hook::Answer::Nothing, _) => Ok(HookAnswer::Nothing),
-            (hook::Answer::Payload(text), HookKind::Filter) => Ok(HookAnswer::Payload(self.within_output(text)?)),
-            (hook::Answer::Verdict(verdict), HookKind::Validate) => Ok(HookAnswer::Verdict(self.verdict(verdict)?)),
-            (hook::Answer::Decision(text), HookKind::Decide) => Ok(HookAnswer::Decision(self.within_output(text)?)),
-            (hook::Answer::Item(text), HookKind::Collect) => Ok(HookAnswer::Item(self.within_output(text)?)),
-            (answer, kind) => {
-                let what = match answer {
-                    hook::Answer::Payload(_) => "a payload",
-                    hook::Answer::Verdict(_) => "a verdict",
-                    hook::Answer::Decision(_) => "a decision",
-                    hook::Answer::Item(_) | hook::Answer::Nothing => "an item",
-                };
-                Err(CallError::Answer {
-                    reason: format!("{what} is no answer to a hook of kind `{kind}`"),
-                })
-            }
-        }
+        answer::of_hook(answer, kind, self.output_limit())
     }
 
     /// Runs a job.
@@ -162,29 +146,6 @@ impl Instance {
         let output = ask!(self, ask, started, suspect, job, "oriel:extension/job", |guest, store| guest
             .call_run(&mut *store, ask.name, run))?;
         self.within_output(output)
-    }
-
-    /// A verdict that can be believed to be one.
-    fn verdict(&self, verdict: types::Verdict) -> Result<Verdict, CallError> {
-        let bad = |reason: String| Err(CallError::Answer { reason });
-        if let Some(score) = verdict.score
-            && !(0.0..=1.0).contains(&score)
-        {
-            return bad(format!("the verdict's score is {score}; it must be from 0 to 1"));
-        }
-        let details = match verdict.details {
-            None => None,
-            Some(text) => match serde_json::from_str(&self.within_output(text)?) {
-                Ok(value) => Some(value),
-                Err(error) => return bad(format!("the verdict's details are not JSON: {error}")),
-            },
-        };
-        Ok(Verdict {
-            valid: verdict.valid,
-            score: verdict.score,
-            message: verdict.message.map(shortened),
-            details,
-        })
     }
 }
 

@@ -10,9 +10,9 @@ use oriel_model::manifest::Reuse;
 use super::PoolShared;
 use crate::call::{Call, ConfigProblem, Health, Outcome};
 use crate::error::CallError;
-use crate::gate::{Pass, Refused, Spent};
-use crate::instance::Instance;
+use crate::gate::{ModelUse, Pass, Refused, Spent};
 use crate::meter;
+use crate::running::Running;
 
 /// One instance of a pool, for any number of calls. Given back when dropped; dropping it, or a call's future, in
 /// the middle of a call drops the instance.
@@ -37,17 +37,20 @@ pub(super) struct Turn {
 #[derive(Default)]
 pub(super) struct Parts {
     /// Made when first needed; taken out during a call, so that a call that is dropped takes it along.
-    pub(super) instance: Option<Box<Instance>>,
+    pub(super) instance: Option<Running>,
     pub(super) started: u64,
     pub(super) calls: u64,
     pub(super) broken: u64,
     pub(super) last_used: u64,
     /// Of the last call.
     pub(super) outbound_bytes: u64,
+    pub(super) input_bytes: u64,
+    pub(super) output_bytes: u64,
+    pub(super) model: ModelUse,
 }
 
 impl Lease {
-    pub(super) fn new(pool: Arc<PoolShared>, instance: Option<Box<Instance>>) -> Self {
+    pub(super) fn new(pool: Arc<PoolShared>, instance: Option<Running>) -> Self {
         Self {
             pool,
             parts: Parts {
@@ -60,7 +63,7 @@ impl Lease {
     }
 
     /// Takes the lease apart without giving it back.
-    pub(super) fn disarm(mut self) -> Option<Box<Instance>> {
+    pub(super) fn disarm(mut self) -> Option<Running> {
         self.armed = false;
         self.parts.instance.take()
     }
@@ -95,6 +98,7 @@ impl Lease {
         if length > limit {
             return Err(CallError::InputTooLarge { length, limit });
         }
+        self.parts.input_bytes = length;
         Ok(self.enter()?)
     }
 
@@ -124,6 +128,9 @@ impl Lease {
                 error,
                 resources,
                 outbound_bytes: self.parts.outbound_bytes,
+                input_bytes: self.parts.input_bytes,
+                output_bytes: self.parts.output_bytes,
+                model: self.parts.model,
                 hurried: timeout.is_some_and(|given| given < self.pool.spec.limits.timeout.0),
                 ended: self.parts.last_used,
             };
@@ -139,8 +146,10 @@ impl Lease {
     }
 
     /// Takes the instance out for a call; makes it first if need be.
-    pub(super) async fn take<T>(&mut self) -> Result<(Box<Instance>, Turn), Outcome<T>> {
+    pub(super) async fn take<T>(&mut self) -> Result<(Running, Turn), Outcome<T>> {
         self.parts.outbound_bytes = 0;
+        self.parts.output_bytes = 0;
+        self.parts.model = ModelUse::default();
         let leased = meter::now();
         let mut started = leased;
         let instance = match self.parts.instance.take() {
@@ -169,10 +178,12 @@ impl Lease {
     }
 
     /// Takes note of how a call ended, and keeps the instance for the next.
-    pub(super) fn give<T>(&mut self, instance: Box<Instance>, turn: &Turn, result: Result<T, CallError>) -> Outcome<T> {
+    pub(super) fn give<T: Answer>(&mut self, instance: Running, turn: &Turn, result: Result<T, CallError>) -> Outcome<T> {
         self.pool.judge(result.as_ref().err());
         let resources = instance.resources(turn.leased);
         self.parts.outbound_bytes = instance.outbound_bytes();
+        self.parts.output_bytes = result.as_ref().map_or(0, Answer::bytes);
+        self.parts.model = instance.model();
         self.keep(instance);
         Outcome { result, resources }
     }
@@ -191,22 +202,22 @@ impl Lease {
         problems
     }
 
-    async fn instance(&mut self) -> Result<Box<Instance>, CallError> {
+    async fn instance(&mut self) -> Result<Running, CallError> {
         match self.parts.instance.take() {
             Some(instance) => Ok(instance),
             None => self.start().await,
         }
     }
 
-    async fn start(&mut self) -> Result<Box<Instance>, CallError> {
+    async fn start(&mut self) -> Result<Running, CallError> {
         let instance = self.pool.start().await.inspect_err(|error| self.pool.judge(Some(error)))?;
         self.parts.started += 1;
         Ok(instance)
     }
 
     /// Keeps the instance for the next call, if there may be one.
-    fn keep(&mut self, instance: Box<Instance>) {
-        self.parts.last_used = instance.last_used;
+    fn keep(&mut self, instance: Running) {
+        self.parts.last_used = instance.last_used();
         if instance.is_broken() {
             self.parts.broken += 1;
             self.pool.end(Some(instance));
@@ -217,6 +228,25 @@ impl Lease {
         }
     }
 }
+
+/// What a call answers, as far as its size goes.
+pub(super) trait Answer {
+    /// Bytes of what a program answers; other answers are short.
+    fn bytes(&self) -> u64 {
+        0
+    }
+}
+
+impl Answer for String {
+    fn bytes(&self) -> u64 {
+        self.len() as u64
+    }
+}
+
+impl Answer for () {}
+impl Answer for oriel_model::verdict::Verdict {}
+impl Answer for oriel_model::verdict::Choice {}
+impl Answer for crate::ask::HookAnswer {}
 
 impl Drop for Lease {
     fn drop(&mut self) {

@@ -22,6 +22,8 @@ pub struct GuestCall {
     pub caller: Arc<Caller>,
     /// Who caused the caller's own call.
     pub principal: Option<PrincipalId>,
+    /// On whose behalf the caller's own call is made.
+    pub user: Option<Arc<str>>,
     /// W3C trace context of the caller.
     pub traceparent: Option<String>,
     /// Time that is left for it.

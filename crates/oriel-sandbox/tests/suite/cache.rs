@@ -5,9 +5,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use oriel_model::{Coded, Digest, ErrorCode};
-use oriel_sandbox::{Sandbox, SandboxOptions};
+use oriel_sandbox::{Code, PoolSpec, Sandbox, SandboxOptions};
 
 use super::support::*;
+
+fn set_source(spec: &mut PoolSpec, source: &Arc<Source>) {
+    let Code::Component { digest, .. } = spec.code else {
+        panic!("the pool runs a component")
+    };
+    spec.code = Code::Component {
+        digest,
+        source: source.clone(),
+    };
+}
 
 fn artifact(dir: &Path) -> PathBuf {
     let engine = std::fs::read_dir(dir).unwrap().next().unwrap().unwrap().path();
@@ -56,16 +66,12 @@ async fn a_damaged_or_foreign_artifact_is_made_again() {
         std::fs::write(&path, bad).unwrap();
         let sandbox = Sandbox::new(SandboxOptions::new(dir.path())).unwrap();
         let source = Arc::new(Source(wasm.clone(), AtomicU64::new(0)));
-        let (pool, _) = Setup::wasm(wasm.clone())
-            .with(|spec| spec.source = source.clone())
-            .pool_in(&sandbox);
+        let (pool, _) = Setup::wasm(wasm.clone()).with(|spec| set_source(spec, &source)).pool_in(&sandbox);
         assert_eq!(answer(&pool, "echo", "1").await, "1");
         assert_eq!(source.1.load(Relaxed), 1, "the bytes were asked for again");
         drop((pool, sandbox));
         let sandbox = Sandbox::new(SandboxOptions::new(dir.path())).unwrap();
-        let (pool, _) = Setup::wasm(wasm.clone())
-            .with(|spec| spec.source = source.clone())
-            .pool_in(&sandbox);
+        let (pool, _) = Setup::wasm(wasm.clone()).with(|spec| set_source(spec, &source)).pool_in(&sandbox);
         assert_eq!(answer(&pool, "echo", "1").await, "1");
         assert_eq!(source.1.load(Relaxed), 1, "and not once more");
     }

@@ -69,6 +69,7 @@ async fn a_guest_learns_where_it_runs() {
     let call = Call {
         task: Some(TaskId::from_ulid(ulid::Ulid::from_parts(1, 7))),
         principal: Some(KeyId::from_ulid(ulid::Ulid::from_parts(1, 8)).into()),
+        user: None,
         traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
         ..call("context", "1")
     };

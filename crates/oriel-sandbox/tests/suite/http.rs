@@ -175,6 +175,74 @@ async fn everything_else_is_refused_and_audited() {
     assert_eq!(count.load(Relaxed), 0, "the network was never touched");
 }
 
+/// A name server that answers something else each time.
+struct Rebinds {
+    asked: AtomicU32,
+    answers: [&'static [&'static str]; 5],
+}
+
+#[async_trait::async_trait]
+impl Resolve for Rebinds {
+    async fn resolve(&self, _: &str, port: u16) -> std::io::Result<Vec<SocketAddr>> {
+        let at = self.asked.fetch_add(1, Relaxed) as usize;
+        let address = |text: &&str| SocketAddr::new(text.parse().unwrap(), port);
+        Ok(self.answers[at].iter().map(address).collect())
+    }
+}
+
+/// The network: keeps the addresses that connections were to go to, and connects to none.
+#[derive(Default)]
+struct Wire(std::sync::Mutex<Vec<String>>);
+
+#[async_trait::async_trait]
+impl oriel_sandbox::Connect for Wire {
+    async fn connect(
+        &self,
+        _: oriel_model::permissions::Scheme,
+        _: &str,
+        addresses: &[SocketAddr],
+    ) -> std::io::Result<Box<dyn oriel_sandbox::Stream>> {
+        self.0
+            .lock()
+            .unwrap()
+            .extend(addresses.iter().map(|address| address.ip().to_string()));
+        Err(std::io::Error::other("nobody there"))
+    }
+}
+
+/// Named by its number in docs/book/security.md, like the attacks of `tests/hostile`.
+#[tokio::test]
+async fn h20_a_name_that_changes_its_address_after_the_check() {
+    let wire = Arc::<Wire>::default();
+    let resolver = Arc::new(Rebinds {
+        asked: AtomicU32::new(0),
+        answers: [
+            &["93.184.216.34"],
+            &["127.0.0.1"],
+            &["93.184.216.34", "169.254.169.254"],
+            &["::ffff:10.0.0.1"],
+            &["93.184.216.34"],
+        ],
+    });
+    let mut options = options();
+    options.resolver = resolver.clone();
+    options.connector = Some(wire.clone());
+    let sandbox = Sandbox::new(options).unwrap();
+    let granted = grant(&["rebinds.example".to_owned()], &[]);
+    let (pool, traces) = Setup::guest("hostile").with(|spec| spec.grant = granted).pool_in(&sandbox);
+    let mut told = Vec::new();
+    for _ in 0..5 {
+        told.push(fetch(&pool, "http://rebinds.example/").await);
+    }
+    // Asked once for each request: what was checked is where the connection goes, and nothing else is ever tried.
+    assert_eq!(resolver.asked.load(Relaxed), 5);
+    assert_eq!(*wire.0.lock().unwrap(), ["93.184.216.34", "93.184.216.34"]);
+    for refused in 1..4 {
+        assert!(told[refused].contains("DestinationIpProhibited"), "{told:#?}");
+    }
+    assert_eq!(traces.refused().len(), 3, "{:#?}", traces.refused());
+}
+
 #[tokio::test]
 async fn a_response_has_a_size_limit() {
     let (address, _) = server().await;

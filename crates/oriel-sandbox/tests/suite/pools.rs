@@ -139,8 +139,7 @@ async fn a_pool_costs_nothing_until_it_is_called() {
                 "acme".parse().unwrap(),
                 "specimen".parse().unwrap(),
                 "1.2.3".parse().unwrap(),
-                setup.spec.component,
-                setup.spec.source.clone(),
+                setup.spec.code.clone(),
                 setup.spec.services.clone(),
             );
             sandbox().pool(spec)

@@ -144,8 +144,10 @@ impl Setup {
             "acme".parse().unwrap(),
             "specimen".parse().unwrap(),
             "1.2.3".parse().unwrap(),
-            Digest::of(&wasm),
-            Arc::new(Source(wasm, AtomicU64::new(0))),
+            Code::Component {
+                digest: Digest::of(&wasm),
+                source: Arc::new(Source(wasm, AtomicU64::new(0))),
+            },
             services,
         );
         // Generous, so that a busy machine fails no test that is not about time.
@@ -185,6 +187,7 @@ pub(crate) fn call<'a>(program: &'a str, input: &'a str) -> Call<'a> {
         execution: execution(),
         task: None,
         principal: None,
+        user: None,
         traceparent: None,
         timeout: None,
     }

@@ -21,6 +21,7 @@ use super::tasks::canary_key;
 use crate::app::App;
 use crate::extract::{Caller, JsonBytes, Params, Whole, json, json_bytes, parse_large};
 use crate::problem::Problem;
+use crate::standing::Standing;
 use crate::telemetry;
 
 const BATCH_ID: HeaderName = HeaderName::from_static("oriel-batch-id");
@@ -236,7 +237,9 @@ pub(crate) async fn follow_batch(
     State(app): State<Arc<App>>,
     Caller(principal): Caller,
     Params(id): Params<String>,
+    mut standing: Standing,
 ) -> Result<Response, Problem> {
+    let mut principal = principal;
     let mut progress = app.tasks.batch_progress(&principal, &id).await?;
     Ok(sse::reply(async move |out: sse::Out| {
         loop {
@@ -256,6 +259,11 @@ pub(crate) async fn follow_batch(
                 () = wait => {}
                 () = out.closed() => return,
                 () = app.ending.cancelled() => return,
+            }
+            match standing.look().await {
+                Ok(Some(now)) => principal = now,
+                Ok(None) => {}
+                Err(problem) => return out.problem(&problem).await,
             }
             progress = match app.tasks.batch_progress(&principal, &id).await {
                 Ok(progress) => progress,

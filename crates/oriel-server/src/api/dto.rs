@@ -16,6 +16,8 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::remote::Remote;
+
 /// An installed extension.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -61,7 +63,12 @@ pub(crate) struct Extension {
     #[serde(skip_serializing_if = "Option::is_none")]
     pending: Option<OtherRelease>,
     package: Digest,
-    component: Digest,
+    /// Digest of the component; absent of a remote extension.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    component: Option<Digest>,
+    /// The service of a remote extension.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) remote: Option<Remote>,
     /// Length of the package in bytes.
     size: u64,
     links: BTreeMap<String, String>,
@@ -158,6 +165,7 @@ impl From<Status> for Extension {
             pending: installation.pending.as_ref().map(OtherRelease::from),
             package: release.package,
             component: release.component,
+            remote: installation.remote.as_deref().map(Remote::from),
             size: release.size,
             links: manifest.links.iter().map(|(name, url)| (name.clone(), url.to_string())).collect(),
             tags: manifest.tags.clone(),
@@ -189,7 +197,9 @@ pub(crate) struct PackageInspection {
     /// The permissions in words, one each.
     asks_for: Vec<String>,
     package: Digest,
-    component: Digest,
+    /// Digest of the component; absent of a remote extension.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    component: Option<Digest>,
     /// Length of the package in bytes.
     size: u64,
     /// Interfaces that the component imports.

@@ -6,7 +6,7 @@ use axum::extract::{FromRequestParts, State};
 use axum::response::Response;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use oriel_extensions::Consent;
+use oriel_extensions::{Consent, InstallOptions};
 use oriel_model::access::Principal;
 use oriel_model::installation::Installation;
 use oriel_model::limits::LimitsRequest;
@@ -18,6 +18,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::access::PageQuery;
 use super::dto::{Extension, PackageInspection};
+use super::remote::{self, Remote};
 use crate::app::App;
 use crate::extract::{Caller, Json, OptionalJson, Package, Params, Query, if_match, json, page, tagged};
 use crate::problem::Problem;
@@ -33,6 +34,9 @@ pub(crate) struct InstallQuery {
     /// Whether the installation shall answer calls at once; `true` unless said. What waits for consent answers once it is
     /// given, whatever is said here.
     enable: Option<bool>,
+    /// Where the service of a remote extension runs, such as `https://orders.example.com`. Without it, where its manifest says.
+    #[serde(rename = "remoteUrl")]
+    remote_url: Option<String>,
 }
 
 /// How an installation is upgraded.
@@ -72,7 +76,21 @@ fn consent(grant: bool) -> Consent {
 
 /// The installation after a change.
 fn shown(app: &App, caller: &Principal, status: StatusCode, installation: Installation) -> Result<Response, Problem> {
-    let extension = Extension::from(app.extensions.describe(caller, installation));
+    shown_with(app, caller, status, installation, None)
+}
+
+/// The same, with what is shown of its service only once.
+fn shown_with(
+    app: &App,
+    caller: &Principal,
+    status: StatusCode,
+    installation: Installation,
+    remote: Option<Remote>,
+) -> Result<Response, Problem> {
+    let mut extension = Extension::from(app.extensions.describe(caller, installation));
+    if remote.is_some() {
+        extension.remote = remote;
+    }
     let mut response = json(status, &extension)?;
     if let Ok(tag) = HeaderValue::from_str(&format!("\"{}\"", extension.revision)) {
         response.headers_mut().insert(header::ETAG, tag);
@@ -113,7 +131,8 @@ impl Change {
 /// Install an extension
 ///
 /// The body is a package as `oriel pack` makes it. Without enough consent the installation waits in `pending-consent`;
-/// when it needs a configuration first, or `enable` is false, it waits in `disabled`.
+/// when it needs a configuration first, or `enable` is false, it waits in `disabled`. Of a remote extension the reply shows, only
+/// this once, the secret that requests to its service are signed with.
 #[utoipa::path(post, path = "/api/v1/extensions", operation_id = "installExtension", tag = "extensions", params(InstallQuery),
     request_body(content = Vec<u8>, content_type = "application/vnd.oriel.package", description = "The package."),
     responses((status = 201, description = "The installation.", body = Extension,
@@ -124,10 +143,15 @@ pub(crate) async fn install_extension(
     Query(query): Query<InstallQuery>,
     Package(package): Package,
 ) -> Result<Response, Problem> {
-    let enable = query.enable.unwrap_or(true);
-    let installation = app.extensions.install(&caller, package, consent(query.grant), enable).await?;
-    let location = HeaderValue::from_str(&format!("/api/v1/extensions/{}", installation.name));
-    let mut response = shown(&app, &caller, StatusCode::CREATED, installation)?;
+    let options = InstallOptions {
+        consent: consent(query.grant),
+        enable: query.enable.unwrap_or(true),
+        remote_url: query.remote_url.as_deref().map(remote::url).transpose()?,
+    };
+    let installed = app.extensions.install_with(&caller, package, options).await?;
+    let location = HeaderValue::from_str(&format!("/api/v1/extensions/{}", installed.installation.name));
+    let remote = remote::shown(&installed);
+    let mut response = shown_with(&app, &caller, StatusCode::CREATED, installed.installation, remote)?;
     if let Ok(location) = location {
         response.headers_mut().insert(header::LOCATION, location);
     }

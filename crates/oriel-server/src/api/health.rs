@@ -4,18 +4,19 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use oriel_extensions::{BudgetUse, HealthReport};
 use oriel_model::Timestamp;
 use oriel_model::budget::{BudgetAction, Budgets};
 use oriel_model::health::{HealthChange, HealthState, Quarantine};
+use oriel_model::health_policy::HealthPolicy;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::extensions::Change;
 use super::items::Milliseconds;
 use crate::app::App;
-use crate::extract::{Caller, Json, Params, json};
+use crate::extract::{Caller, Json, Params, json, tagged};
 use crate::problem::Problem;
 
 /// How an extension does on this node.
@@ -72,9 +73,9 @@ pub(crate) struct CallWindow {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct BudgetView {
     /// Which.
-    #[schema(pattern = "^(latencyP95|errorRate|cpu|memory|calls|outboundBytes)$", example = "cpu")]
+    #[schema(pattern = "^(latencyP95|errorRate|cpu|memory|calls|outboundBytes|modelSpend)$", example = "cpu")]
     axis: &'static str,
-    /// Milliseconds, bytes, calls or a share from 0 to 1, as the axis has it. Of `latencyP95`: the share of calls that took
+    /// Milliseconds, bytes, calls, units of the currency or a share from 0 to 1, as the axis has it. Of `latencyP95`: the share of calls that took
     /// longer than the limit, of which 0.05 is allowed.
     #[schema(minimum = 0)]
     used: f64,
@@ -174,6 +175,55 @@ pub(crate) async fn set_extension_budgets(
     let installation = app
         .extensions
         .set_budgets(&change.caller, &change.name, budgets, change.revision)
+        .await?;
+    change.shown(&app, installation)
+}
+
+/// An extension's health policy.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct HealthPolicyView {
+    /// What it says itself.
+    policy: HealthPolicy,
+    /// What holds after all: its own, then the operator's for extensions of its name, then the server's settings. Without a latency, a
+    /// call is slow from four fifths of its time limit on.
+    effective: HealthPolicy,
+}
+
+/// Read an extension's health policy
+#[utoipa::path(get, path = "/api/v1/extensions/{name}/health-policy", operation_id = "getExtensionHealthPolicy", tag = "extensions",
+    params(("name" = String, Path, description = "The extension's name.")),
+    responses((status = 200, description = "The policy.", body = HealthPolicyView,
+        headers(("ETag" = String, description = "The installation's revision.")))))]
+pub(crate) async fn get_extension_health_policy(
+    State(app): State<Arc<App>>,
+    Caller(principal): Caller,
+    Params(name): Params<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let report = app.extensions.health_policy(&principal, &name).await?;
+    let view = HealthPolicyView {
+        policy: report.own,
+        effective: report.effective,
+    };
+    tagged(&headers, report.revision, &view)
+}
+
+/// Set an extension's health policy
+///
+/// Replaces all of it; what is absent is as the server's settings say. What was counted so far stays. Who sets `releaseRole` must have
+/// that role.
+#[utoipa::path(put, path = "/api/v1/extensions/{name}/health-policy", operation_id = "setExtensionHealthPolicy", tag = "extensions",
+    params(("name" = String, Path, description = "The extension's name.")),
+    request_body(content = HealthPolicy, example = json!({"errorRate": 20, "minCalls": 50, "backoff": "10s", "onAnomaly": "quarantine"})),
+    responses((status = 200, description = "The installation.", body = super::dto::Extension)))]
+pub(crate) async fn set_extension_health_policy(
+    State(app): State<Arc<App>>,
+    change: Change,
+    Json(policy): Json<HealthPolicy>,
+) -> Result<Response, Problem> {
+    let installation = app
+        .extensions
+        .set_health_policy(&change.caller, &change.name, policy, change.revision)
         .await?;
     change.shown(&app, installation)
 }

@@ -16,11 +16,11 @@ use utoipa::IntoParams;
 
 use super::sse;
 use crate::app::App;
-use crate::edge::bearer;
 use crate::extract::{Caller, Params, Query, json, page};
 use crate::problem::Problem;
+use crate::standing::Standing;
 
-/// After so long without a line a comment keeps the connection alive; the key is looked at again then.
+/// After so long without a line a comment keeps the connection alive.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// Which lines are wanted.
@@ -56,6 +56,7 @@ pub(crate) async fn get_extension_logs(
     Params(name): Params<String>,
     Query(query): Query<LogQuery>,
     headers: HeaderMap,
+    standing: Standing,
 ) -> Result<Response, Problem> {
     let PageRequest { limit, .. } = page(query.limit, None)?;
     let known = match headers.get("last-event-id") {
@@ -77,8 +78,7 @@ pub(crate) async fn get_extension_logs(
     };
     filter.extension = Some(extension(&app, &principal, &name).await?);
     if sse::wanted(&headers) {
-        let token = bearer(&headers).unwrap_or_default().to_owned();
-        return Ok(stream(app, principal, token, filter, query.follow));
+        return Ok(stream(app, principal, standing, filter, query.follow));
     }
     let items = app.extensions.logs(&principal, &filter).await?;
     let full = items.len() == limit as usize;
@@ -93,11 +93,16 @@ async fn extension(app: &App, principal: &Principal, name: &str) -> Result<Exten
     })
 }
 
-fn stream(app: Arc<App>, principal: Arc<Principal>, token: String, mut filter: LogFilter, follow: bool) -> Response {
+fn stream(app: Arc<App>, mut principal: Arc<Principal>, mut standing: Standing, mut filter: LogFilter, follow: bool) -> Response {
     sse::reply(async move |out: sse::Out| {
         let mut wakeups = app.extensions.log_wakeups();
         loop {
             wakeups.mark_unchanged();
+            match standing.look().await {
+                Ok(Some(now)) => principal = now,
+                Ok(None) => {}
+                Err(problem) => return out.problem(&problem).await,
+            }
             let lines = match app.extensions.logs(&principal, &filter).await {
                 Ok(lines) => lines,
                 Err(error) => return out.problem(&Problem::from(error)).await,
@@ -124,9 +129,6 @@ fn stream(app: Arc<App>, principal: Arc<Principal>, token: String, mut filter: L
                 () = tokio::time::sleep(HEARTBEAT) => {
                     if !out.comment().await {
                         return;
-                    }
-                    if let Err(error) = app.access.authenticate(&token).await {
-                        return out.problem(&Problem::from(error)).await;
                     }
                 }
             }

@@ -114,6 +114,12 @@ pub(crate) struct CheckContext {
     /// Whether the sign-in asked for a second factor.
     #[serde(default)]
     mfa: bool,
+    /// The method, of `callRoute`.
+    #[schema(max_length = 40, example = "POST")]
+    method: Option<String>,
+    /// The path below the extension's address, of `callRoute`.
+    #[schema(max_length = 8192, example = "/notes")]
+    path: Option<String>,
 }
 
 /// An answer about access.
@@ -229,6 +235,11 @@ pub(crate) async fn check_access(
             (kind != ResourceKind::Tenant).then_some((kind, resource.id))
         }
     };
+    let route = match (body.context.method, body.context.path) {
+        (Some(method), Some(path)) => Some((method, path)),
+        (None, None) => None,
+        _ => return Err(Problem::invalid("`context`: `method` and `path`, both or none")),
+    };
     let question = AccessQuestion {
         who: match body.principal {
             None => Who::Myself,
@@ -240,6 +251,7 @@ pub(crate) async fn check_access(
         ip: body.context.ip,
         time: body.context.time,
         mfa: body.context.mfa,
+        route,
     };
     let verdict = app.access.check_access(&principal, question).await?;
     let answer = AccessAnswer {

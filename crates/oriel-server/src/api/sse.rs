@@ -50,16 +50,21 @@ impl Out {
 
     /// Sends a problem as the last event.
     pub(super) async fn problem(&self, problem: &Problem) {
-        let mut text = b"event: problem\ndata: ".to_vec();
-        text.extend_from_slice(&problem.body(""));
-        text.extend_from_slice(b"\n\n");
-        let _ = self.0.send(text.into()).await;
+        let _ = self.0.send(self::problem(problem)).await;
     }
 
     /// Ends when the client is gone.
     pub(super) async fn closed(&self) {
         self.0.closed().await;
     }
+}
+
+/// A problem as an event.
+pub(super) fn problem(problem: &Problem) -> Bytes {
+    let mut text = b"event: problem\ndata: ".to_vec();
+    text.extend_from_slice(&problem.body(""));
+    text.extend_from_slice(b"\n\n");
+    text.into()
 }
 
 /// A reply whose events `write` sends; it ends when `write` does.

@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use oriel_tasks::{Fault, Item, ItemResult, StreamRequest, StreamRun};
 use serde::Deserialize;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use utoipa::IntoParams;
 
 use super::items::{ItemBody, write_stream};
@@ -18,6 +18,7 @@ use super::tasks::canary_key;
 use crate::app::App;
 use crate::extract::{Caller, Query, check_media_type, parse};
 use crate::problem::Problem;
+use crate::standing::Standing;
 use crate::telemetry;
 
 /// Room for an item's envelope beside its input.
@@ -44,7 +45,8 @@ pub(crate) struct StreamQuery {
 ///
 /// The body is NDJSON, one `{id, input, timeoutMs?}` a line, and is read as it arrives; the reply is one event for each item
 /// as soon as it is done: `data: {id, success, output | error, error_code?, duration_ms}`. A client that reads slowly slows the
-/// stream; one that goes away cancels it. A line that cannot be understood is answered as a failed item `line:NUMBER`.
+/// stream; one that goes away cancels it. A line that cannot be understood is answered as a failed item `line:NUMBER`. The caller is
+/// looked at again from time to time: a stream whose key is revoked ends with an event `problem`.
 #[utoipa::path(post, path = "/api/v1/tasks/stream/execute", operation_id = "executeStream", tag = "tasks", params(StreamQuery),
     request_body(content = ItemBody, content_type = "application/x-ndjson", description = "One item a line."),
     responses((status = 200, description = "One event for each item.", body = String, content_type = "text/event-stream")))]
@@ -52,12 +54,14 @@ pub(crate) async fn execute_stream(
     State(app): State<Arc<App>>,
     Caller(principal): Caller,
     Query(query): Query<StreamQuery>,
+    standing: Standing,
     request: Request,
 ) -> Result<Response, Problem> {
     check_media_type(
         request.headers(),
         &["application/x-ndjson", "application/ndjson", "application/jsonl"],
     )?;
+    let task = query.task_id.clone();
     let stream = StreamRequest {
         task: query.task_id,
         max_concurrency: query.max_concurrency.unwrap_or(10),
@@ -69,19 +73,28 @@ pub(crate) async fn execute_stream(
         .unwrap_or(usize::MAX)
         .saturating_add(ENVELOPE);
     let reader = app.clone();
-    tokio::spawn(async move { read(&reader, request.into_body(), longest, items).await });
+    let (ended, refused) = oneshot::channel();
+    let sender = Sender { standing, task };
+    tokio::spawn(async move {
+        if let Err(problem) = read(&reader, sender, request.into_body(), longest, items).await {
+            let _ = ended.send(problem);
+        }
+    });
     Ok(sse::of(Body::from_stream(futures::stream::unfold(
-        (app, results, Vec::with_capacity(GATHER)),
+        Some((app, results, Vec::with_capacity(GATHER), refused)),
         write,
     ))))
 }
 
-type Writing = (Arc<App>, mpsc::Receiver<ItemResult>, Vec<ItemResult>);
+type Writing = (Arc<App>, mpsc::Receiver<ItemResult>, Vec<ItemResult>, oneshot::Receiver<Problem>);
 
 /// The next piece of the reply.
-async fn write((app, mut results, mut waiting): Writing) -> Option<(Result<Bytes, std::convert::Infallible>, Writing)> {
+async fn write(writing: Option<Writing>) -> Option<(Result<Bytes, std::convert::Infallible>, Option<Writing>)> {
+    let (app, mut results, mut waiting, refused) = writing?;
     if results.recv_many(&mut waiting, GATHER).await == 0 {
-        return None;
+        // All results are out; whoever read the items says whether that was all that there was to read.
+        let problem = refused.await.ok()?;
+        return Some((Ok(sse::problem(&problem)), None));
     }
     let mut piece = Vec::with_capacity(waiting.len() * 96);
     let mut succeeded = 0;
@@ -95,36 +108,61 @@ async fn write((app, mut results, mut waiting): Writing) -> Option<(Result<Bytes
         piece.extend_from_slice(b"\n\n");
     }
     app.metrics.succeeded(succeeded);
-    Some((Ok(piece.into()), (app, results, waiting)))
+    Some((Ok(piece.into()), Some((app, results, waiting, refused))))
 }
 
 type Items = mpsc::Sender<Result<Item, (String, Fault)>>;
 
+/// Who sends the items, and to which task.
+struct Sender {
+    standing: Standing,
+    task: String,
+}
+
+impl Sender {
+    /// Looks, when it is time to, whether they may go on.
+    async fn look(&mut self, app: &App) -> Result<(), Problem> {
+        match self.standing.look().await? {
+            Some(principal) => Ok(app.tasks.may_execute(&principal, &self.task).await?),
+            None => Ok(()),
+        }
+    }
+}
+
 /// Reads lines until the body ends, the results are no longer wanted, or the server stops.
-async fn read(app: &App, mut body: Body, longest: usize, items: Items) {
+///
+/// # Errors
+/// When the sender may not go on.
+async fn read(app: &App, mut sender: Sender, mut body: Body, longest: usize, items: Items) -> Result<(), Problem> {
     let mut lines = Lines::new(longest);
     loop {
         let frame = tokio::select! {
             frame = body.frame() => frame,
-            () = items.closed() => return,
-            () = app.ending.cancelled() => return,
+            () = items.closed() => return Ok(()),
+            () = app.ending.cancelled() => return Ok(()),
+            () = sender.standing.due() => {
+                sender.look(app).await?;
+                continue;
+            }
         };
         let data = match frame {
             Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
             // The connection broke; hyper drops the reply with it, which cancels the stream.
-            Some(Err(_)) => return,
+            Some(Err(_)) => return Ok(()),
             None => break,
         };
         let mut data = data;
         while let Some(item) = lines.next(&mut data) {
+            sender.look(app).await?;
             if items.send(item).await.is_err() {
-                return;
+                return Ok(());
             }
         }
     }
     if let Some(item) = lines.last() {
         let _ = items.send(item).await;
     }
+    Ok(())
 }
 
 /// Cuts pieces into lines and lines into items.

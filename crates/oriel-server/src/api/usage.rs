@@ -9,6 +9,7 @@ use http::StatusCode;
 use oriel_extensions::{Prices, UsageGroups, UsageRow};
 use oriel_model::Timestamp;
 use oriel_model::contribution::ContributionKind;
+use oriel_model::money::Money;
 use oriel_store::{UsageDelta, Used};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -87,6 +88,13 @@ pub(crate) struct Amounts {
     host_calls: u64,
     /// Bytes of bodies sent and got over HTTP.
     outbound_bytes: u64,
+    /// Tokens that went to the model.
+    model_input_tokens: u64,
+    /// Tokens that came from the model.
+    model_output_tokens: u64,
+    /// What completions of the model cost, which `cost` counts in.
+    #[schema(minimum = 0)]
+    model_cost: f64,
     /// What it costs by the operator's prices; absent when there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0)]
@@ -102,7 +110,10 @@ impl Amounts {
             wall_ms: Milliseconds(Duration::from_micros(used.wall_us)),
             host_calls: used.host_calls,
             outbound_bytes: used.outbound_bytes,
-            cost: (!prices.is_free()).then(|| prices.cost(used)),
+            model_input_tokens: used.model_input_tokens,
+            model_output_tokens: used.model_output_tokens,
+            model_cost: Money(used.model_spend).units(),
+            cost: (!prices.is_free() || used.model_spend > 0).then(|| prices.cost(used)),
         }
     }
 }

@@ -2,8 +2,11 @@
 
 use toml::de::{DeTable, DeValue};
 
+use oriel_model::health_policy::HealthPolicy;
+use oriel_model::name::ExtensionName;
+
 use super::bindings::{self, FileBinding};
-use super::{Setting, hint};
+use super::{Setting, health, hint};
 
 /// A value with its place in the file.
 #[derive(Debug, PartialEq, Eq)]
@@ -15,9 +18,12 @@ pub(super) struct Value {
     pub column: usize,
 }
 
-/// All values and bindings of the file, or all its problems as `LINE:COLUMN: message`. The place of a binding is
+/// What a file says: values, bindings, and health policies by extension.
+pub(super) type Contents = (Vec<Value>, Vec<FileBinding>, Vec<(ExtensionName, HealthPolicy)>);
+
+/// All values, bindings and health policies of the file, or all its problems as `LINE:COLUMN: message`. The place of a binding is
 /// `LINE:COLUMN`.
-pub(super) fn read(text: &str, settings: &[Setting]) -> Result<(Vec<Value>, Vec<FileBinding>), Vec<String>> {
+pub(super) fn read(text: &str, settings: &[Setting]) -> Result<Contents, Vec<String>> {
     let table = DeTable::parse(text).map_err(|error| {
         let (line, column) = place(text, error.span().map_or(0, |span| span.start));
         vec![format!("{line}:{column}: {}", error.message())]
@@ -27,11 +33,12 @@ pub(super) fn read(text: &str, settings: &[Setting]) -> Result<(Vec<Value>, Vec<
         settings,
         values: Vec::new(),
         bindings: Vec::new(),
+        health: Vec::new(),
         problems: Vec::new(),
     };
     found.table("", table.get_ref());
     if found.problems.is_empty() {
-        Ok((found.values, found.bindings))
+        Ok((found.values, found.bindings, found.health))
     } else {
         Err(found.problems)
     }
@@ -42,6 +49,7 @@ struct Found<'a> {
     settings: &'a [Setting],
     values: Vec<Value>,
     bindings: Vec<FileBinding>,
+    health: Vec<(ExtensionName, HealthPolicy)>,
     problems: Vec<String>,
 }
 
@@ -51,6 +59,10 @@ impl Found<'_> {
             let key = format!("{prefix}{}", name.get_ref());
             if key == bindings::TABLE {
                 self.bindings(value);
+                continue;
+            }
+            if key == health::TABLE {
+                self.health(value);
                 continue;
             }
             let (line, column) = place(self.text, name.span().start);
@@ -69,6 +81,18 @@ impl Found<'_> {
             } else {
                 let help = hint(&key, self.settings.iter().map(|setting| setting.key.as_str()));
                 self.problems.push(format!("{line}:{column}: there is no setting `{key}`{help}"));
+            }
+        }
+    }
+
+    fn health(&mut self, table: &toml::Spanned<DeValue<'_>>) {
+        match health::read(table) {
+            Ok(found) => self.health.extend(found),
+            Err(problems) => {
+                for (offset, message) in problems {
+                    let (line, column) = place(self.text, offset);
+                    self.problems.push(format!("{line}:{column}: {message}"));
+                }
             }
         }
     }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 use oriel_access::RoleRule;
+use oriel_extensions::ModelPrice;
 use oriel_model::access::Role;
 use oriel_model::limits::{ByteSize, TimeSpan};
 
@@ -154,6 +155,67 @@ macro_rules! words {
     };
 }
 
+/// The field in which an endpoint is told the most tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenLimit {
+    /// The one that nearly everybody knows.
+    MaxTokens,
+    /// The one that OpenAI's reasoning models insist on.
+    MaxCompletionTokens,
+}
+
+impl TokenLimit {
+    /// Its name in requests.
+    #[must_use]
+    pub const fn field(self) -> &'static str {
+        match self {
+            Self::MaxTokens => "max_tokens",
+            Self::MaxCompletionTokens => "max_completion_tokens",
+        }
+    }
+}
+
+/// Models and what a million of their tokens costs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelPrices(pub Vec<ModelPrice>);
+
+impl SettingValue for ModelPrices {
+    const VALUE_NAME: &'static str = "MODEL=INPUT/OUTPUT,…";
+    fn read(text: &str) -> Result<Self, String> {
+        let price = |part: &str| {
+            let wrong = || format!("`{part}` is not a model with its prices such as `gpt-4o-mini=0.15/0.60`");
+            let (name, prices) = part.rsplit_once('=').ok_or_else(wrong)?;
+            let (input, output) = prices.split_once('/').ok_or_else(wrong)?;
+            Ok(ModelPrice {
+                name: name.parse().map_err(|_| wrong())?,
+                input: input.trim().parse().map_err(|_| wrong())?,
+                output: output.trim().parse().map_err(|_| wrong())?,
+            })
+        };
+        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+        let prices: Vec<ModelPrice> = parts.map(price).collect::<Result<_, String>>()?;
+        for (index, price) in prices.iter().enumerate() {
+            if prices[..index].iter().any(|other| other.name == price.name) {
+                return Err(format!("`{}` is there twice", price.name));
+            }
+        }
+        Ok(Self(prices))
+    }
+    fn show(&self) -> String {
+        let prices = self
+            .0
+            .iter()
+            .map(|price| format!("{}={}/{}", price.name, price.input, price.output));
+        prices.collect::<Vec<_>>().join(",")
+    }
+}
+
+words!(
+    TokenLimit,
+    "max_tokens|max_completion_tokens",
+    MaxTokens = "max_tokens",
+    MaxCompletionTokens = "max_completion_tokens"
+);
 words!(LogFormat, "text|json", Text = "text", Json = "json");
 words!(Durability, "normal|full", Normal = "normal", Full = "full");
 

@@ -1,5 +1,8 @@
 //! Repeating a request without doing it twice.
 //!
+//! A key belongs to whoever sent it: a kept reply may show what only they may see (the secret of a key that they made, the
+//! output of a task that a policy keeps from others), and is never told to somebody else who repeats the request.
+//!
 //! A request with a key runs in a task of its own: a client that goes away does not stop it, so that what it comes back
 //! for is there. Replies that a repetition could change (5xx, 408, 429) are not kept, and neither are very long ones.
 
@@ -11,6 +14,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use http::{HeaderValue, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
+use oriel_access::Room;
 use oriel_model::access::Principal;
 use oriel_model::{Digest, ErrorCode, Timestamp};
 use oriel_store::{Begin, StoredReply};
@@ -38,12 +42,17 @@ impl Edge {
         key: &HeaderValue,
         request: Request<Body>,
         id: &HeaderValue,
+        room: Option<Room>,
     ) -> Response {
         match self.begin(operation, principal, key, request).await {
             Ok(Started::Answered(response)) => response,
             Ok(Started::Go(request, key, mark)) => {
                 let (edge, principal, id) = (self.clone(), principal.clone(), id.clone());
-                let run = async move { edge.run(operation, &principal, (&key, mark), request, &id).await };
+                let run = async move {
+                    // The request goes on without its client, and keeps its place as long as that.
+                    let _room = room;
+                    edge.run(operation, &principal, (&key, mark), request, &id).await
+                };
                 let task = self.app.background.spawn(run.in_current_span());
                 // The task answers a panic itself; it fails only when the runtime stops.
                 task.await.unwrap_or_else(|_| refuse(Problem::bare(ErrorCode::ServerDraining)))
@@ -63,8 +72,8 @@ impl Edge {
             .to_str()
             .ok()
             .filter(|key| (1..=255).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic()))
-            .ok_or_else(|| Problem::invalid("`Idempotency-Key` must have 1 to 255 visible ASCII characters"))?
-            .to_owned();
+            .ok_or_else(|| Problem::invalid("`Idempotency-Key` must have 1 to 255 visible ASCII characters"))?;
+        let key = own(principal, key);
         let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
         if accept.is_some_and(|accept| accept.contains("ndjson")) {
             return Err(Problem::invalid(
@@ -191,6 +200,15 @@ enum Started {
     /// The request, its key, and the mark of the claim.
     Go(Request<Body>, String, Timestamp),
     Answered(Response),
+}
+
+/// The key as it is kept: whose it is, and what they call it. Neither part has a space in it.
+fn own(principal: &Principal, key: &str) -> String {
+    // A reply that was for one user is not another one's.
+    match &principal.user {
+        None => format!("{} {key}", principal.id),
+        Some(user) => format!("{} {user}\n{key}", principal.id),
+    }
 }
 
 /// Where a sealed reply belongs; it cannot be opened elsewhere.

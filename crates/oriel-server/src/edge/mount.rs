@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use axum::body::Body;
 use axum::response::Response;
-use http::{HeaderMap, HeaderValue, Method, Request, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
 use oriel_access::{Ask, AskTarget, Pass, Principal, Threshold};
 use oriel_extensions::{AtAddress, RouteFound};
 use oriel_model::access::{ResourceKind, Scope};
@@ -29,7 +29,7 @@ use tracing::Instrument as _;
 use self::line::{Line, Told};
 pub(super) use self::place::find;
 use self::place::{Place, not_found};
-use super::{Edge, InFlight, NO_STORE, REQUEST_ID, bearer, limits};
+use super::{Edge, InFlight, NO_STORE, REQUEST_ID, bearer, limits, user};
 use crate::operations::CALL_ROUTE;
 use crate::problem::Problem;
 use crate::telemetry;
@@ -98,13 +98,24 @@ impl Edge {
         started: Instant,
     ) -> Result<Response, Problem> {
         check_form(&request)?;
-        let entered = self.enter_route(place, request.headers(), ip).await?;
+        let said = user(request.headers())?;
+        let (asker, method) = (request.headers(), request.method());
+        let entered = match self.enter_route(place, asker, method, ip).await {
+            // Browsers send no key when they ask whether they may send one.
+            Err(problem) if problem.code == ErrorCode::Unauthenticated && is_preflight(&request) => {
+                return Ok(self.preflight(request.headers()));
+            }
+            entered => entered?,
+        };
+        let origin = request.headers().get(header::ORIGIN).cloned();
         let Entered {
             route,
             principal,
             pass,
             lease,
         } = entered;
+        // Whom nobody vouches for is nobody: a public route is called by anyone.
+        let user = principal.as_ref().and(said).map(|user| user.to_string());
         let mut line = Line {
             started,
             request_id: id.to_str().unwrap_or_default().to_owned(),
@@ -126,6 +137,7 @@ impl Edge {
         let request = rewritten(request, place, &says)?;
         let call = RouteCall {
             principal: principal.as_ref().map(|principal| principal.id),
+            user,
             traceparent,
             secure: self
                 .app
@@ -141,12 +153,40 @@ impl Edge {
         if route.access == RouteAccess::Key && !parts.headers.contains_key(header::CACHE_CONTROL) {
             parts.headers.insert(header::CACHE_CONTROL, NO_STORE);
         }
+        if let Some(origin) = origin.filter(|_| route.access == RouteAccess::Key) {
+            self.read_by(&mut parts.headers, origin);
+        }
         line.status = parts.status.as_u16();
         Ok(Response::from_parts(parts, Body::new(Told::new(Body::new(body), line, pass))))
     }
 
+    /// Answers a browser that asks, without a key, whether it may call a route that needs one. No extension sees it: it would run for
+    /// anybody. Whether there is such a route is not told, and which origins may call is the operator's to say, as for the API.
+    fn preflight(&self, asked: &HeaderMap) -> Response {
+        let known = asked.get(header::ORIGIN).filter(|origin| self.knows_origin(origin));
+        let Some(origin) = known else {
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = StatusCode::NO_CONTENT;
+            return response;
+        };
+        let mut response = super::preflight(asked);
+        self.allow_origin(&mut response, origin.clone());
+        if let Some(method) = asked.get(header::ACCESS_CONTROL_REQUEST_METHOD) {
+            response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_METHODS, method.clone());
+        }
+        response
+    }
+
+    /// Lets pages of an origin that the operator knows read what a route answers to a key, unless the extension has said itself who may.
+    fn read_by(&self, headers: &mut HeaderMap, origin: HeaderValue) {
+        if self.knows_origin(&origin) && !headers.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN) {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+            headers.append(header::VARY, HeaderValue::from_static("origin"));
+        }
+    }
+
     /// The route, if whoever asks may call it and it answers.
-    async fn enter_route(&self, place: &Place, headers: &HeaderMap, ip: IpAddr) -> Result<Entered, Problem> {
+    async fn enter_route(&self, place: &Place, headers: &HeaderMap, method: &Method, ip: IpAddr) -> Result<Entered, Problem> {
         let mut passed = None;
         let mut attempts = 0;
         loop {
@@ -162,7 +202,7 @@ impl Edge {
                 None => AtAddress::Nothing { open: false },
             };
             let (route, principal, pass) = self
-                .admit_to_route(found, place, threshold.as_deref(), (headers, ip), passed.take())
+                .admit_to_route(found, place, threshold.as_deref(), (headers, method, ip), passed.take())
                 .await?;
             let active = match route.active {
                 Ok(active) => active,
@@ -197,7 +237,7 @@ impl Edge {
         found: AtAddress,
         place: &Place,
         threshold: Option<&Threshold>,
-        (headers, ip): (&HeaderMap, IpAddr),
+        (headers, method, ip): (&HeaderMap, &Method, IpAddr),
         passed: Option<Pass>,
     ) -> Result<(RouteFound, Option<Arc<Principal>>, Pass), Problem> {
         let access = &self.app.access;
@@ -230,10 +270,20 @@ impl Edge {
             scope: Scope::TasksExecute,
             target: AskTarget::Named(ResourceKind::Extension, &place.extension),
             ip: Some(ip),
+            route: Some((method.as_str(), &place.path)),
         };
         let principal = access.admit(&caller.principal, ask).await?;
         Ok((route, Some(principal), pass))
     }
+}
+
+/// Whether a browser asks whether it may.
+fn is_preflight(request: &Request<Body>) -> bool {
+    let headers = request.headers();
+    *request.method() == Method::OPTIONS
+        && headers.contains_key(header::ORIGIN)
+        && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+        && bearer(headers).is_none()
 }
 
 /// What cannot be meant for a route, whatever it is.

@@ -10,13 +10,20 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use metrics::{Histogram, histogram};
 use oriel_model::access::{ApiKey, PrincipalId, Tenant};
+use oriel_model::anomaly::Anomaly;
 use oriel_model::audit::AuditEntry;
 use oriel_model::binding::Binding;
+use oriel_model::collection::{Document, Filter, Viewer};
 use oriel_model::hook::Hook;
-use oriel_model::id::{BatchId, BindingId, CanaryId, ExecutionId, KeyId, LeaseId, SessionId, TaskId, TenantId, UserId, WorkId};
+use oriel_model::id::{
+    AnomalyId, BatchId, BindingId, CanaryId, ExecutionId, InstallationId, JobRunId, KeyId, LeaseId, SessionId, TaskId, TenantId, UserId,
+    WorkId,
+};
 use oriel_model::installation::{Installation, Release};
+use oriel_model::job::{JobFailure, JobRun};
 use oriel_model::log::LogLine;
 use oriel_model::member::{Member, MemberKind, Session};
+use oriel_model::name::ExtensionName;
 use oriel_model::page::{Page, PageRequest};
 use oriel_model::policy::Policy;
 use oriel_model::quota::Quotas as QuotaValues;
@@ -24,10 +31,12 @@ use oriel_model::sample::{Sample, SampleSummary};
 use oriel_model::task::Task;
 use oriel_model::{Digest, Timestamp};
 use oriel_store::{
-    AuditLog, Batch, Batches, Begin, BindingChange, BindingFilter, Bindings, Blobs, CanaryTallies, CanaryTally, Claim, Consumption,
-    Executions, Hooks, Idempotency, Installations, Journal, KeyValue, Keys, KvEntry, KvPage, KvQuota, KvScope, Leased, LogFilter, Logs,
-    Members, NewAudit, NewLogLine, NewWork, Policies, Quotas, Result, SampleFilter, Samples, Segment, SegmentFilter, SegmentHead, Sessions,
-    StoredKey, StoredReply, StoredSession, Stores, Tasks, Tenants, Usage, UsageDelta, Versioned, Work, WorkCount, WorkKind, WorkQueue,
+    Anomalies, AnomalyFilter, AuditLog, Baselines, Batch, Batches, Begin, BindingChange, BindingFilter, Bindings, Blobs, CanaryTallies,
+    CanaryTally, Carrier, Claim, CollectionPlan, CollectionScope, CollectionState, Collections, Consumption, DocumentPage, DocumentQuery,
+    DocumentWrites, Executions, Hooks, Idempotency, Installations, JobFilter, Jobs, Journal, Judge, KeyValue, Keys, KnownHost, KvEntry,
+    KvPage, KvQuota, KvScope, Leased, LogFilter, Logs, Members, Misfits, ModelSpend, NewAudit, NewLogLine, NewWork, Policies, Quotas,
+    Raised, Refused, Result, SampleFilter, Samples, Segment, SegmentFilter, SegmentHead, Sessions, SpendCaps, SpendDay, StoredKey,
+    StoredReply, StoredSession, Stores, Tasks, Tenants, Usage, UsageDelta, Versioned, Work, WorkCount, WorkKind, WorkQueue, Written,
 };
 
 use super::STORE_DURATION;
@@ -48,6 +57,7 @@ pub(super) fn timed(stores: Stores) -> Stores {
         installations: Arc::new(Timed(stores.installations)),
         blobs: Arc::new(Timed(stores.blobs)),
         key_value: Arc::new(Timed(stores.key_value)),
+        collections: Arc::new(Timed(stores.collections)),
         tasks: Arc::new(Timed(stores.tasks)),
         executions: Arc::new(Timed(stores.executions)),
         batches: Arc::new(Timed(stores.batches)),
@@ -56,8 +66,12 @@ pub(super) fn timed(stores: Stores) -> Stores {
         bindings: Arc::new(Timed(stores.bindings)),
         hooks: Arc::new(Timed(stores.hooks)),
         work: Arc::new(Timed(stores.work)),
+        jobs: Arc::new(Timed(stores.jobs)),
+        spend: Arc::new(Timed(stores.spend)),
         usage: Arc::new(Timed(stores.usage)),
         canaries: Arc::new(Timed(stores.canaries)),
+        baselines: Arc::new(Timed(stores.baselines)),
+        anomalies: Arc::new(Timed(stores.anomalies)),
         samples: Arc::new(Timed(stores.samples)),
         journal: stores.journal.map(|journal| Arc::new(Timed(journal)) as Arc<dyn Journal>),
     }
@@ -133,6 +147,20 @@ timed! {
         fn list(tenant: TenantId, page: PageRequest) -> Page<AuditEntry>;
         fn scan(tenant: TenantId, sequence: u64, limit: u32) -> Vec<AuditEntry>;
     }
+    Baselines as "baselines" {
+        fn get(tenant: TenantId, extension: &str, node: &str) -> Option<String>;
+        fn put(tenant: TenantId, extension: &str, node: &str, body: String) -> ();
+        fn meet(tenant: TenantId, extension: &str, hosts: Vec<String>, at: Timestamp) -> Vec<String>;
+        fn hosts(tenant: TenantId, extension: &str, limit: u32) -> Vec<KnownHost>;
+    }
+    Anomalies as "anomalies" {
+        fn raise(tenant: TenantId, anomaly: Anomaly, since: Timestamp, audit: NewAudit) -> Raised;
+        fn get(tenant: TenantId, id: AnomalyId) -> Option<Anomaly>;
+        fn list(tenant: TenantId, filter: &AnomalyFilter, page: PageRequest) -> Page<Anomaly>;
+        fn dismissed(tenant: TenantId, installation: InstallationId, series: &str) -> Vec<Anomaly>;
+        fn update(tenant: TenantId, anomaly: Anomaly, expected: u64, audit: NewAudit) -> ();
+        fn purge(before: Timestamp, limit: u32) -> u64;
+    }
     CanaryTallies as "canaries" {
         fn put(tenant: TenantId, tally: CanaryTally) -> ();
         fn list(tenant: TenantId, extension: &str, canary: CanaryId) -> Vec<CanaryTally>;
@@ -169,6 +197,15 @@ timed! {
         fn increment(scope: &KvScope, key: &str, by: i64, expires_at: Option<Timestamp>, quota: KvQuota, now: Timestamp) -> i64;
         fn list_keys(scope: &KvScope, prefix: &str, limit: u32, cursor: Option<&str>, now: Timestamp) -> KvPage;
         fn purge_expired(now: Timestamp, limit: u32) -> u64;
+    }
+    Collections as "collections" {
+        fn prepare(scope: &CollectionScope, plan: &CollectionPlan, judge: &dyn Judge, lenient: bool) -> std::result::Result<(), Misfits>;
+        fn states(scope: &CollectionScope) -> Vec<CollectionState>;
+        fn get(scope: &CollectionScope, collection: &str, id: &str, viewer: Option<Viewer<'_>>) -> Option<Document>;
+        fn query(scope: &CollectionScope, query: DocumentQuery<'_>) -> DocumentPage;
+        fn count(scope: &CollectionScope, collection: &str, filter: &Filter, viewer: Option<Viewer<'_>>) -> u64;
+        fn write(scope: &CollectionScope, writes: DocumentWrites<'_>) -> std::result::Result<Vec<Written>, Refused>;
+        fn forget(scope: &CollectionScope) -> ();
     }
     Tasks as "tasks" {
         fn insert(tenant: TenantId, task: Task, audit: NewAudit) -> ();
@@ -236,6 +273,21 @@ timed! {
         fn counts(tenant: Option<TenantId>, now: Timestamp) -> Vec<WorkCount>;
         fn dead(tenant: TenantId, kind: Option<&WorkKind>, page: PageRequest) -> Page<Work>;
         fn requeue(tenant: TenantId, ids: &[WorkId], due_at: Timestamp, audit: NewAudit) -> u64;
+        fn purge(before: Timestamp, limit: u32) -> u64;
+    }
+    Jobs as "jobs" {
+        fn insert(tenant: TenantId, run: JobRun, unit: NewWork, most: u64, audit: Option<NewAudit>) -> JobRunId;
+        fn get(tenant: TenantId, id: JobRunId) -> Option<JobRun>;
+        fn list(tenant: TenantId, extension: &str, filter: &JobFilter, page: PageRequest) -> Page<JobRun>;
+        fn update(tenant: TenantId, run: JobRun, expected: u64, carrier: Carrier, most: u64, audit: Option<NewAudit>) -> ();
+        fn waiting(tenant: TenantId, extension: &str, job: Option<&str>) -> u64;
+        fn cancel_all(tenant: TenantId, extension: &ExtensionName, reason: &JobFailure, now: Timestamp) -> u64;
+        fn purge(before: Timestamp, limit: u32) -> u64;
+    }
+    ModelSpend as "spend" {
+        fn set_aside(tenant: TenantId, extension: &ExtensionName, on: SpendDay, amount: u64, caps: SpendCaps) -> ();
+        fn settle(tenant: TenantId, extension: &ExtensionName, day: Timestamp, set_aside: u64, spent: u64) -> ();
+        fn spent(tenant: TenantId, extension: &ExtensionName, from: Timestamp) -> u64;
         fn purge(before: Timestamp, limit: u32) -> u64;
     }
     Usage as "usage" {

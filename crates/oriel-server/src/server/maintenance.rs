@@ -12,6 +12,9 @@ const UPKEEP: Duration = Duration::from_secs(5);
 /// Rows that one statement deletes, so that no sweep holds the database for long.
 const STRIDE: u32 = 1_000;
 
+/// What was spent in the present month counts, however short usage is kept.
+const SPENDING: Duration = Duration::from_secs(32 * 24 * 3_600);
+
 pub(super) fn start(app: &Arc<App>) {
     let upkeep = app.clone();
     app.background.spawn(async move {
@@ -41,6 +44,12 @@ async fn sweep(app: &App) -> Result<u64, oriel_store::StoreError> {
     loop {
         let mut deleted = stores.logs.prune(now.minus(config.retention_logs.0), STRIDE).await?;
         deleted += stores.usage.purge(now.minus(config.retention_usage.0), STRIDE).await?;
+        deleted += stores.jobs.purge(now.minus(config.retention_jobs.0), STRIDE).await?;
+        deleted += stores
+            .spend
+            .purge(now.minus(config.retention_usage.0.max(SPENDING)), STRIDE)
+            .await?;
+        deleted += stores.anomalies.purge(now.minus(config.retention_anomalies.0), STRIDE).await?;
         deleted += stores.key_value.purge_expired(now, STRIDE).await?;
         deleted += stores.idempotency.purge_expired(now, STRIDE).await?;
         deleted += stores.sessions.prune(now, STRIDE).await?;

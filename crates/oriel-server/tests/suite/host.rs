@@ -219,7 +219,7 @@ pub(crate) fn package(guest: &str, manifest: &str) -> Vec<u8> {
     let manifest = oriel_model::manifest::parse(manifest, &|path| Err(format!("no file {path}"))).unwrap();
     let package = Package {
         manifest,
-        component: oriel_test_guests::component(guest),
+        component: Some(oriel_test_guests::component(guest)),
         readme: None,
         assets: Vec::new(),
         sbom: None,

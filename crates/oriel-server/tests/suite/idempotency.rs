@@ -54,6 +54,25 @@ async fn a_key_belongs_to_its_tenant() {
 }
 
 #[tokio::test]
+async fn a_key_belongs_to_its_sender() {
+    let host = Host::start().await.with_echo().await;
+    let body = json!({"name": "ci", "role": "owner"});
+    let first = keyed(&host, "k", "/api/v1/keys", &body).await.ok();
+    // Whoever may not make such a key does not get the one that was made.
+    let admin = host.with_key(&host.new_key("admin", &[]).await);
+    let reply = keyed(&admin, "k", "/api/v1/keys", &body).await;
+    reply.problem("access.forbidden");
+    assert!(!reply.text.contains(first["secret"].as_str().unwrap()));
+    // Whoever may makes a request of their own, and the first sender still has theirs.
+    let call = json!({"taskId": "echo", "input": 1});
+    keyed(&host, "c", "/api/v1/tasks/execute", &call).await.ok();
+    let theirs = keyed(&admin, "c", "/api/v1/tasks/execute", &call).await;
+    theirs.ok();
+    assert_eq!(theirs.header("idempotency-replayed"), "");
+    assert_eq!(keyed(&host, "k", "/api/v1/keys", &body).await.ok(), first);
+}
+
+#[tokio::test]
 async fn a_reply_with_a_secret_is_kept_sealed() {
     let host = Host::start().await;
     let body = json!({"name": "ci", "role": "viewer"});

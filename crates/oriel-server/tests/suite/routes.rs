@@ -653,3 +653,113 @@ async fn curl_agrees() {
     let (_, told) = curl(&["--cookie", jar, "--include", &format!("{}/api/v1/health", host.base)]).unwrap();
     assert!(told.contains("200 OK"), "{told}");
 }
+
+#[tokio::test]
+async fn browsers_may_ask_about_routes_that_need_a_key() {
+    let host =
+        Host::start_with(|config| config.cors_origins = oriel_server::config::Origins(vec!["https://shop.example".to_owned()])).await;
+    host.upload("/api/v1/extensions?grant=true", web("web", "")).await.ok();
+    let ask = |path: &str, origin: &str| {
+        let asked = host.anonymous(Method::OPTIONS, path);
+        asked
+            .header("origin", origin.to_owned())
+            .header("access-control-request-method", "PATCH")
+            .header("access-control-request-headers", "authorization, content-type")
+    };
+    // A route that needs a key, one that is not there, a tenant that is not there: the same answer, and no extension runs.
+    for path in ["/x/default/web/told/mine", "/x/default/nope/", "/x/nobody/web/"] {
+        let reply = host.visit(ask(path, "https://shop.example")).await;
+        assert_eq!(
+            (reply.status.as_u16(), reply.header("access-control-allow-origin")),
+            (204, "https://shop.example"),
+            "{path}"
+        );
+        assert_eq!(reply.header("access-control-allow-methods"), "PATCH");
+        assert_eq!(reply.header("access-control-allow-headers"), "authorization, content-type");
+        let stranger = host.visit(ask(path, "https://evil.example")).await;
+        assert_eq!(stranger.status, 204, "{path}");
+        assert!(stranger.headers.get("access-control-allow-origin").is_none(), "{path}");
+    }
+    // What follows is read by the page, if it brings a key; the question itself needs all its parts.
+    let call = host
+        .request(Method::GET, "/x/default/web/told/mine")
+        .header("origin", "https://shop.example");
+    let reply = host.visit(call).await;
+    assert_eq!(
+        (reply.status.as_u16(), reply.header("access-control-allow-origin")),
+        (200, "https://shop.example")
+    );
+    let call = host
+        .request(Method::GET, "/x/default/web/told/mine")
+        .header("origin", "https://evil.example");
+    assert!(host.visit(call).await.headers.get("access-control-allow-origin").is_none());
+    let bare = host.anonymous(Method::OPTIONS, "/x/default/web/told/mine");
+    host.visit(bare).await.problem("access.unauthenticated");
+    // A public route answers itself.
+    let told = host.visit(ask("/x/default/web/told", "https://shop.example")).await;
+    assert!(lines(&told)[0].contains("Options"), "{}", told.text);
+}
+
+#[tokio::test]
+async fn policies_see_the_method_and_path_of_a_request_for_a_route() {
+    let host = Host::start().await.with_web().await;
+    let developer = host.with_key(&host.new_key("developer", &[]).await);
+    let call = |method: Method| developer.request(method, "/x/default/web/told/mine/below");
+    assert_eq!(host.visit(call(Method::POST)).await.status, 200);
+    let text = "forbid (principal, action == Oriel::Action::\"callRoute\", resource == Oriel::Extension::\"web\")\n\
+        when { context has path && context has method && context.path like \"/told/mine/*\" && context.method == \"POST\" };";
+    let put = host.request(Method::PUT, "/api/v1/access/policies/no-posts");
+    host.send(put.json(&json!({ "text": text }))).await.ok();
+    let refused = host.visit(call(Method::POST)).await.problem("access.forbidden");
+    assert!(refused["detail"].as_str().unwrap().contains("no-posts"), "{refused}");
+    assert_eq!(host.visit(call(Method::GET)).await.status, 200);
+    let check = |method: &str| {
+        let context = json!({ "method": method, "path": "/told/mine/below" });
+        json!({ "action": "callRoute", "resource": { "type": "Extension", "id": "web" }, "context": context })
+    };
+    for (method, decision) in [("POST", "deny"), ("GET", "allow")] {
+        let answer = host.post("/api/v1/access/check", check(method)).await.ok();
+        assert_eq!(answer["decision"], decision, "{answer}");
+    }
+    let half = json!({ "action": "callRoute", "context": { "path": "/" } });
+    host.post("/api/v1/access/check", half).await.problem("request.invalid");
+    // Spelt another way it is the same path.
+    let odd = developer.request(Method::POST, "/x/default/web/told/m%69ne/below");
+    host.visit(odd).await.problem("access.forbidden");
+    assert_eq!(
+        host.visit(developer.request(Method::POST, "/x/default/web/told/mine")).await.status,
+        200
+    );
+    // What is public needs nobody's permission.
+    assert_eq!(host.visit(host.anonymous(Method::POST, "/x/default/web/told")).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_tenants_document_has_its_routes() {
+    const DOCUMENT: &str = "/api/v1/tenants/current/openapi.json";
+    let host = Host::start().await.with_web().await;
+    let document = host.get(DOCUMENT).await.ok();
+    assert!(document["paths"]["/api/v1/tasks"].is_object(), "what everybody has is there too");
+    let (open, mine) = (
+        &document["paths"]["/x/default/web/"],
+        &document["paths"]["/x/default/web/told/mine"],
+    );
+    assert_eq!(
+        (&open["post"]["security"], &mine["patch"]["security"]),
+        (&json!([]), &json!([{ "key": [] }]))
+    );
+    assert_eq!(
+        (&mine["get"]["x-scope"], &mine["get"]["operationId"]),
+        (&json!("tasks:execute"), &json!("route_web_mine_get"))
+    );
+    assert!(open["description"].as_str().unwrap().starts_with("Everything."));
+    // Nobody sees another tenant's, and what is switched off answers nothing.
+    let theirs = host.other_tenant("other").await.get(DOCUMENT).await.ok();
+    assert!(!theirs["paths"].as_object().unwrap().keys().any(|path| path.starts_with("/x/")));
+    host.post("/api/v1/extensions/web/disable", json!({})).await.ok();
+    let document = host.get(DOCUMENT).await.ok();
+    assert!(!document["paths"].as_object().unwrap().keys().any(|path| path.starts_with("/x/")));
+    host.visit(host.anonymous(Method::GET, DOCUMENT))
+        .await
+        .problem("access.unauthenticated");
+}

@@ -6,7 +6,7 @@ use oriel_model::page::{Page, PageRequest};
 use oriel_store::{Installations, NewAudit, Result, StoreError, cursor};
 
 use super::audit::Audited;
-use super::{Store, bindings, key_value};
+use super::{Store, anomalies, bindings, key_value};
 use crate::db::{Param, params};
 use crate::error::{corrupt, named};
 
@@ -81,6 +81,7 @@ impl Installations for Store {
         bindings::forget(&mut audited.transaction, tenant, name).await?;
         let tallies = "DELETE FROM canary_tallies WHERE tenant = $1 AND extension = $2";
         audited.transaction.execute(tallies, params![tenant.to_string(), name]).await?;
+        anomalies::forget(&mut audited.transaction, tenant, name).await?;
         key_value::forget(&mut audited.transaction, tenant, name).await?;
         audited.commit(audit).await.map(drop)
     }

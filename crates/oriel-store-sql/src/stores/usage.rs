@@ -8,7 +8,7 @@ use super::{Store, insert_many};
 use crate::db::{Param, Row, params};
 use crate::error::corrupt;
 
-const COLUMNS: [&str; 11] = [
+const COLUMNS: [&str; 14] = [
     "tenant",
     "hour",
     "extension",
@@ -20,6 +20,9 @@ const COLUMNS: [&str; 11] = [
     "cpu_us",
     "host_calls",
     "outbound_bytes",
+    "model_input_tokens",
+    "model_output_tokens",
+    "model_spend",
 ];
 
 /// Adds to a row that is there. A sum that does not fit stops at the largest number instead of failing the whole batch.
@@ -51,6 +54,9 @@ fn columns(delta: &UsageDelta) -> Vec<Param> {
         used.cpu_us,
         used.host_calls,
         used.outbound_bytes,
+        used.model_input_tokens,
+        used.model_output_tokens,
+        used.model_spend,
     ]
 }
 
@@ -69,6 +75,9 @@ fn delta(tenant: TenantId, row: &Row) -> Result<UsageDelta> {
             cpu_us: row.count(7)?,
             host_calls: row.count(8)?,
             outbound_bytes: row.count(9)?,
+            model_input_tokens: row.count(10)?,
+            model_output_tokens: row.count(11)?,
+            model_spend: row.count(12)?,
         },
     })
 }
@@ -91,8 +100,8 @@ impl Usage for Store {
     }
 
     async fn query(&self, tenant: TenantId, from: Timestamp, to: Timestamp) -> Result<Vec<UsageDelta>> {
-        let query = "SELECT hour, extension, kind, contribution, calls, failures, wall_us, cpu_us, host_calls, outbound_bytes
-            FROM usage WHERE tenant = $1 AND hour >= $2 AND hour < $3 ORDER BY hour, extension, kind, contribution";
+        let query = "SELECT hour, extension, kind, contribution, calls, failures, wall_us, cpu_us, host_calls, outbound_bytes,
+            model_input_tokens, model_output_tokens, model_spend FROM usage WHERE tenant = $1 AND hour >= $2 AND hour < $3 ORDER BY hour, extension, kind, contribution";
         let rows = self.db.rows(query, params![tenant.to_string(), from, to]).await?;
         rows.iter().map(|row| delta(tenant, row)).collect()
     }

@@ -15,7 +15,7 @@ use sqlx::AssertSqlSafe;
 
 use super::audit::Audited;
 use super::{Store, insert_many};
-use crate::db::{Db, Param, Row, params};
+use crate::db::{Db, Param, Row, Transaction, params};
 use crate::error::{corrupt, named};
 
 const WHAT: &str = "unit of work";
@@ -80,6 +80,21 @@ fn work(row: &Row) -> Result<Work> {
         created_at: row.moment(9)?,
         dead_at: row.maybe_int(10)?.map(Timestamp::from_millis),
     })
+}
+
+/// Takes one unit, within a transaction of somebody else.
+pub(super) async fn put(transaction: &mut Transaction, unit: &NewWork) -> Result<()> {
+    let (insert, _) = insert_many("work", &NEW, 1, " ON CONFLICT DO NOTHING");
+    transaction.execute(insert, new(unit)?).await.map(drop)
+}
+
+/// Takes a unit out, whoever holds it, within a transaction of somebody else.
+pub(super) async fn take(transaction: &mut Transaction, tenant: TenantId, id: WorkId) -> Result<()> {
+    let take = "DELETE FROM work WHERE tenant = $1 AND id = $2";
+    transaction
+        .execute(take, params![tenant.to_string(), id.to_string()])
+        .await
+        .map(drop)
 }
 
 /// A claim as both engines take it.

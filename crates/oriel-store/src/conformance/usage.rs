@@ -17,6 +17,9 @@ fn used(calls: u64) -> Used {
         cpu_us: calls * 300,
         host_calls: calls * 3,
         outbound_bytes: calls << 20,
+        model_input_tokens: calls * 7,
+        model_output_tokens: calls * 11,
+        model_spend: calls * 13,
     }
 }
 
@@ -110,6 +113,8 @@ pub async fn usage_stops_at_the_largest_number(stores: &Stores) {
         cpu_us: 0,
         host_calls: 5,
         outbound_bytes: u64::MAX,
+        model_spend: u64::MAX,
+        ..Used::default()
     };
     for _ in 0..3 {
         stores.usage.add(vec![delta(tenant, 0, "ext", PROGRAM, "run", most)]).await.unwrap();
@@ -121,6 +126,8 @@ pub async fn usage_stops_at_the_largest_number(stores: &Stores) {
         cpu_us: 0,
         host_calls: 15,
         outbound_bytes: Used::MAX,
+        model_spend: Used::MAX,
+        ..Used::default()
     };
     assert_eq!(everything(stores, tenant).await[0].used, expected);
 }

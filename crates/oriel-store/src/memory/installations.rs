@@ -9,6 +9,7 @@ use oriel_model::installation::{Installation, Release};
 use oriel_model::page::{Page, PageRequest};
 use parking_lot::Mutex;
 
+use super::anomalies::MemoryBaselines;
 use super::audit::MemoryAudit;
 use super::bindings::MemoryBindings;
 use super::canaries::MemoryCanaries;
@@ -32,6 +33,7 @@ pub(super) struct MemoryInstallations {
     logs: Arc<MemoryLogs>,
     bindings: Arc<MemoryBindings>,
     canaries: Arc<MemoryCanaries>,
+    baselines: Arc<MemoryBaselines>,
 }
 
 impl MemoryInstallations {
@@ -41,6 +43,7 @@ impl MemoryInstallations {
         logs: Arc<MemoryLogs>,
         bindings: Arc<MemoryBindings>,
         canaries: Arc<MemoryCanaries>,
+        baselines: Arc<MemoryBaselines>,
     ) -> Self {
         Self {
             state: Mutex::default(),
@@ -49,6 +52,7 @@ impl MemoryInstallations {
             logs,
             bindings,
             canaries,
+            baselines,
         }
     }
 
@@ -114,6 +118,7 @@ impl Installations for MemoryInstallations {
         self.logs.forget(tenant, &gone.name);
         self.bindings.forget(tenant, &gone.name);
         self.canaries.forget_all(tenant, gone.name.as_str());
+        self.baselines.forget_all(tenant, gone.name.as_str());
         self.key_value.forget(&KvScope {
             tenant,
             extension: gone.name,

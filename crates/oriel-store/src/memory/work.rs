@@ -101,29 +101,36 @@ impl MemoryWork {
             audit,
         }
     }
+
+    /// Takes one unit, unless it is there already or its key is taken.
+    pub(super) fn put(&self, new: NewWork) -> bool {
+        let mut state = self.state.lock();
+        let place = (new.tenant, new.id);
+        if state.units.contains_key(&place) || state.key_taken(new.tenant, &new.kind, new.key.as_ref()) {
+            return false;
+        }
+        state.places += 1;
+        let unit = Unit {
+            place: state.places,
+            ready_at: new.due_at,
+            lease: None,
+            work: Work::fresh(new),
+        };
+        state.units.insert(place, unit);
+        true
+    }
+
+    /// Takes a unit out, whoever holds it.
+    pub(super) fn take(&self, tenant: TenantId, id: WorkId) {
+        self.state.lock().units.remove(&(tenant, id));
+    }
 }
 
 #[async_trait]
 impl WorkQueue for MemoryWork {
     async fn enqueue(&self, units: Vec<NewWork>) -> Result<u64> {
-        let mut state = self.state.lock();
-        let mut taken = 0;
-        for new in units {
-            let place = (new.tenant, new.id);
-            if state.units.contains_key(&place) || state.key_taken(new.tenant, &new.kind, new.key.as_ref()) {
-                continue;
-            }
-            state.places += 1;
-            let unit = Unit {
-                place: state.places,
-                ready_at: new.due_at,
-                lease: None,
-                work: Work::fresh(new),
-            };
-            state.units.insert(place, unit);
-            taken += 1;
-        }
-        Ok(taken)
+        // One after the other under one lock each: a claim in between sees whole units.
+        Ok(units.into_iter().filter(|new| self.put(new.clone())).count() as u64)
     }
 
     async fn claim(&self, claim: Claim<'_>) -> Result<Vec<Leased>> {

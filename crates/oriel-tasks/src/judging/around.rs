@@ -2,7 +2,6 @@
 
 use oriel_extensions::Around;
 use oriel_hooks::Cause;
-use oriel_model::access::PrincipalId;
 use oriel_model::execution::{Execution, ExecutionStatus, Resources};
 use oriel_model::id::{BatchId, ExecutionId};
 use oriel_model::validation::Judgement;
@@ -37,11 +36,12 @@ impl Target {
         Ok(around.map(|around| (watch, around)))
     }
 
-    fn cause<'a>(&self, watch: &'a Watch, principal: PrincipalId) -> Cause<'a> {
+    fn cause<'a>(&self, watch: &'a Watch, caller: Caller<'a>) -> Cause<'a> {
         Cause {
             tenant: self.tenant,
             tenant_name: &watch.tenant_name,
-            principal: Some(principal),
+            principal: Some(caller.principal),
+            user: caller.user,
             task: Some(watch.id),
         }
     }
@@ -59,7 +59,7 @@ impl Tasks {
         if around.before.is_empty() {
             return Ok(None);
         }
-        let cause = target.cause(watch, caller.principal);
+        let cause = target.cause(watch, caller);
         let filtered = self
             .shared
             .hooks
@@ -99,6 +99,7 @@ impl Tasks {
                 expected: None,
                 task_id: Some(watch.id),
                 principal: Some(caller.principal),
+                user: caller.user,
                 traceparent: caller.traceparent,
             };
             let (said, verdict) = self.judge_inline(&around.task, &look).await;
@@ -108,7 +109,7 @@ impl Tasks {
                 result = Err(fault);
             }
         }
-        let cause = target.cause(watch, caller.principal);
+        let cause = target.cause(watch, caller);
         let status = if result.is_ok() {
             ExecutionStatus::Succeeded
         } else {

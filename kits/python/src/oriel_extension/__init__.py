@@ -9,11 +9,11 @@
 
 Parameters may be annotated with dataclasses; input that does not fit is answered as `invalid-input`. Start with
 `program`; other kinds of contribution are made with `validator`, `sampler`, `on_event`, `hook` and `job`, and what they are given
-and answer is in `shapes`. Then `lifecycle`, `log`, `config`, `kv`, `http`, `context`, `call`, `secrets`, `metrics`
+and answer is in `shapes`. Then `lifecycle`, `log`, `config`, `kv`, `collections`, `http`, `context`, `call`, `secrets`, `queue`, `model`, `metrics`
 and `errors`.
 """
 
-from . import call, config, context, errors, http, kv, lifecycle, log, metrics, secrets, shapes
+from . import call, collections, config, context, errors, http, kv, lifecycle, log, metrics, model, queue, secrets, shapes
 from ._contribute import hook, job, on_event, sampler, validator
 from ._program import program
 from .context import CallContext, Caller
@@ -41,6 +41,7 @@ __all__ = [
     "Unavailable",
     "Verdict",
     "call",
+    "collections",
     "config",
     "context",
     "errors",
@@ -51,8 +52,10 @@ __all__ = [
     "lifecycle",
     "log",
     "metrics",
+    "model",
     "on_event",
     "program",
+    "queue",
     "sampler",
     "secrets",
     "shapes",

@@ -49,6 +49,12 @@ def caller() -> Caller | None:
     return None if found is None else Caller(found.extension, found.version, found.principal)
 
 
+def user() -> str | None:
+    """The user of the host's product on whose behalf the call is made, as the host named them."""
+    found: str | None = host("context").user()
+    return found
+
+
 def remaining_ms() -> int:
     """Milliseconds left until the deadline; 0 when it has passed."""
     left: int = host("context").remaining_ms()

@@ -68,6 +68,10 @@ def fetch(
     if json is not None:
         body = _json.dumps(json, ensure_ascii=False)
         all_headers.setdefault("content-type", "application/json")
+    content = body.encode() if isinstance(body, str) else body
+    if content is not None:
+        # Told beforehand: not every server takes a body whose length it learns at its end.
+        all_headers.setdefault("content-length", str(len(content)))
     try:
         for name, value in all_headers.items():
             fields.append(name, value.encode())
@@ -83,10 +87,10 @@ def fetch(
             options.set_connect_timeout(timeout_ms * 1_000_000)
             options.set_first_byte_timeout(timeout_ms * 1_000_000)
             options.set_between_bytes_timeout(timeout_ms * 1_000_000)
-        outgoing = None if body is None else request.body()
+        outgoing = None if content is None else request.body()
         future = module.handler.handle(request, options)
-        if outgoing is not None and body is not None:
-            _send(types, outgoing, body.encode() if isinstance(body, str) else bytes(body))
+        if outgoing is not None and content is not None:
+            _send(types, outgoing, bytes(content))
         with future.subscribe() as ready:
             ready.block()
         response = future.get()

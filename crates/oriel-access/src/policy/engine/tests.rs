@@ -36,6 +36,7 @@ fn principal(role: Role, scopes: &[Scope]) -> Principal {
         service_account: None,
         role,
         scopes: scopes.to_vec(),
+        user: None,
         mfa: false,
         lent: None,
         judge: None,
@@ -69,6 +70,7 @@ fn context(text: &str) -> RequestContext {
         time: text.parse().unwrap(),
         mfa: false,
         session: false,
+        route: None,
     }
 }
 

@@ -9,9 +9,10 @@ use oriel_model::hook::HookKind;
 use serde_json::{Map, Value};
 use toml::Spanned;
 
+use super::super::doubles::WantedRun;
 use super::asked::Asked;
 use super::raw::{RawExpect, RawVerdict};
-use super::values::{Bad, Read, json, stored};
+use super::values::{Bad, Documents, Read, documents, json, stored};
 
 /// What must come out of a case.
 #[derive(Debug, Default)]
@@ -28,8 +29,14 @@ pub(in crate::testing) struct Expect {
     pub(in crate::testing) message: Option<String>,
     /// What the store holds afterwards under these keys; nothing where the value is absent.
     pub(in crate::testing) kv: BTreeMap<String, Option<String>>,
+    /// The documents that collections hold afterwards; `false` for one that is not there.
+    pub(in crate::testing) documents: Documents,
     /// Parts of log lines, in this order.
     pub(in crate::testing) logs: Vec<String>,
+    /// What the extension put into its queue, in this order.
+    pub(in crate::testing) enqueued: Option<Vec<WantedRun>>,
+    /// Parts of what the model was asked, in this order.
+    pub(in crate::testing) asked: Vec<String>,
 }
 
 /// One of the ways to expect an answer: its name, its place, and whether it fits what is asked.
@@ -123,7 +130,10 @@ pub(super) fn read(mut raw: RawExpect, name: &str, asked: &Asked, base: &Path) -
         error: raw.error,
         message: raw.message,
         kv: kv.collect::<std::result::Result<_, String>>()?,
+        documents: documents(raw.documents)?,
         logs: raw.logs,
+        enqueued: raw.enqueued,
+        asked: raw.asked,
     })
 }
 

@@ -8,10 +8,12 @@ use oriel_model::Timestamp;
 use oriel_model::contribution::ContributionKind;
 use oriel_model::hook::HookKind;
 use oriel_model::limits::TimeSpan;
+use oriel_model::name::SecretName;
 use oriel_model::permissions::Permissions;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::super::doubles::{ModelReply, WantedRun};
 use super::exchange::RawExchange;
 use super::values::Given;
 
@@ -72,7 +74,14 @@ pub(super) struct RawCase {
     #[serde(default)]
     pub(super) kv: BTreeMap<String, toml::Value>,
     #[serde(default)]
+    pub(super) documents: BTreeMap<String, BTreeMap<String, toml::Value>>,
+    pub(super) user: Option<String>,
+    #[serde(default)]
+    pub(super) secrets: BTreeMap<SecretName, String>,
+    #[serde(default)]
     pub(super) http: Vec<RawExchange>,
+    #[serde(default)]
+    pub(super) model: Vec<ModelReply>,
     #[serde(default)]
     pub(super) expect: RawExpect,
 }
@@ -269,7 +278,10 @@ pub(super) struct RawExpect {
     pub(super) error: Option<String>,
     pub(super) message: Option<String>,
     pub(super) kv: BTreeMap<String, toml::Value>,
+    pub(super) documents: BTreeMap<String, BTreeMap<String, toml::Value>>,
     pub(super) logs: Vec<String>,
+    pub(super) enqueued: Option<Vec<WantedRun>>,
+    pub(super) asked: Vec<String>,
 }
 
 impl RawExpect {

@@ -1,5 +1,6 @@
 //! Values of case files: TOML as JSON, and the three ways to write one value.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 
@@ -95,6 +96,21 @@ pub(super) fn json(value: toml::Value) -> std::result::Result<Value, String> {
             Value::Object(members.collect::<std::result::Result<_, String>>()?)
         }
     })
+}
+
+/// Documents by collection and id.
+pub(in crate::testing) type Documents = BTreeMap<String, BTreeMap<String, Value>>;
+
+/// Documents as JSON.
+pub(super) fn documents(given: BTreeMap<String, BTreeMap<String, toml::Value>>) -> std::result::Result<Documents, String> {
+    let mut all = Documents::new();
+    for (collection, documents) in given {
+        let kept = all.entry(collection).or_default();
+        for (id, body) in documents {
+            kept.insert(id, json(body)?);
+        }
+    }
+    Ok(all)
 }
 
 /// A stored value: text as it is, anything else as JSON.

@@ -29,6 +29,7 @@ pub(super) async fn ask(
     let ask = Ask {
         timeout,
         binding: Some(binding),
+        user: case.user.as_deref(),
         ..Ask::new(&case.contribution, execution)
     };
     match &case.asked {
@@ -41,6 +42,7 @@ pub(super) async fn ask(
                 execution,
                 task: None,
                 principal: None,
+                user: case.user.as_deref(),
                 traceparent: None,
                 timeout,
             };
@@ -153,7 +155,7 @@ fn view(execution: &Execution) -> ExecutionView<'_> {
     view
 }
 
-fn failed(error: &oriel_sandbox::CallError) -> (String, String) {
+pub(super) fn failed(error: &oriel_sandbox::CallError) -> (String, String) {
     coded(error.code(), error.to_string())
 }
 

@@ -18,8 +18,17 @@ const HOP_BY_HOP: [&str; 9] = [
     "upgrade",
 ];
 
-/// Fields in which proxies say who asks. Nobody in front of this server is believed on behalf of an extension.
-const HEARSAY: [&str; 5] = ["forwarded", "via", "x-real-ip", "x-client-ip", "true-client-ip"];
+/// Fields in which proxies say who asks, and `Proxy`, which programs in the manner of CGI take for a proxy to be used. Nobody in front
+/// of this server is believed on behalf of an extension.
+const HEARSAY: [&str; 7] = [
+    "oriel-user",
+    "forwarded",
+    "via",
+    "x-real-ip",
+    "x-client-ip",
+    "true-client-ip",
+    "proxy",
+];
 
 /// Removes the fields that end here, those that `Connection` names included.
 pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {

@@ -1,0 +1,3 @@
+module oriel.dev/kit
+
+go 1.22
