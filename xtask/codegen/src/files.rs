@@ -13,7 +13,7 @@ pub(crate) struct Generated {
     pub(crate) text: String,
 }
 
-/// Directories in which only generated files lie: whatever else lies there is left over.
+/// Directories in which only generated files lie: whatever other file lies there is left over.
 const OWNED: &[&str] = &["docs/errors", "schemas"];
 
 /// What was compared and what differed, files left over included.
@@ -46,7 +46,8 @@ pub(crate) fn reconcile(root: &Path, wanted: &[Generated], check: bool) -> Resul
     for directory in OWNED {
         for entry in std::fs::read_dir(root.join(directory)).into_iter().flatten() {
             let path = Path::new(directory).join(entry?.file_name());
-            if wanted.iter().any(|file| file.path == path) {
+            // What people write by hand may lie in a directory of its own.
+            if wanted.iter().any(|file| file.path == path) || root.join(&path).is_dir() {
                 continue;
             }
             if !check {

@@ -189,7 +189,7 @@ const BEHIND: &[(&str, &[&str])] = &[
     ("clap*", &["oriel-cli", "xtask", "xtask-codegen"]),
     ("comfy-table", &["oriel-cli"]),
     ("indicatif", &["oriel-cli"]),
-    ("reqwest", &["oriel-cli", "oriel-access"]),
+    ("reqwest", &["oriel-cli", "oriel-access", "oriel-server"]),
     ("cedar-policy*", &["oriel-access"]),
     ("openidconnect", &["oriel-access"]),
     ("oci-spec", &["oriel-package"]),
