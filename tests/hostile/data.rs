@@ -135,8 +135,9 @@ async fn h26_keys_and_cursors_that_are_not_meant_to_be() {
         json!([{ "do": "increment", "key": "n", "by": i64::MAX }, { "do": "increment", "key": "n", "by": 1 }, { "do": "get", "key": "n" }]),
     )
     .await;
+    let most = i64::MAX.to_string();
     assert!(
-        told[1].to_string().contains("error: ") && told[2] == i64::MAX.to_string(),
+        told[1].to_string().contains("error: ") && told[2].as_str() == Some(&*most),
         "{told:?}"
     );
     world.stands().await;

@@ -147,6 +147,7 @@ fn program(rules: BTreeMap<i64, Vec<SeccompRule>>, otherwise: SeccompAction, lis
     BpfProgram::try_from(filter).map_err(unusable)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "`map_err` hands it over")]
 fn unusable(error: seccompiler::BackendError) -> ConfineError {
     ConfineError::Seccomp { reason: error.to_string() }
 }

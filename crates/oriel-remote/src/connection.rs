@@ -56,6 +56,7 @@ impl Open {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "`map_err` hands it over")]
 fn unreachable(reason: impl ToString) -> RemoteError {
     RemoteError::Unreachable {
         reason: reason.to_string(),

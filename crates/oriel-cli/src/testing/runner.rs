@@ -59,6 +59,7 @@ pub(crate) struct Runner {
 }
 
 /// What answers the cases.
+#[expect(clippy::large_enum_variant, reason = "there is one, for all cases")]
 pub(crate) enum Tested {
     /// A component, in the sandbox.
     Component(Vec<u8>),

@@ -160,6 +160,7 @@ pub(crate) async fn listen() -> Result<(TcpListener, String)> {
     Ok((listener, format!("http://{address}")))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "`map_err` hands it over")]
 fn no_port(error: std::io::Error) -> Failure {
     Failure::new(ErrorCode::ServerListen, format!("no port of 127.0.0.1 is free: {error}"))
 }

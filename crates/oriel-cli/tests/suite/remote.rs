@@ -42,6 +42,9 @@ fn package(name: &str, more: &str) -> Vec<u8> {
     pack(&package).unwrap().bytes
 }
 
+/// Headers and body of a request.
+type Seen = (Vec<(String, String)>, Bytes);
+
 /// A service in this process: it verifies as the kits do, and its one program does what its input says.
 #[derive(Clone, Default)]
 struct Service {
@@ -50,7 +53,7 @@ struct Service {
     /// Tokens of calls that were answered.
     tokens: Arc<Mutex<Vec<(String, String)>>>,
     /// The requests as they came.
-    requests: Arc<Mutex<Vec<(Vec<(String, String)>, Bytes)>>>,
+    requests: Arc<Mutex<Vec<Seen>>>,
 }
 
 impl Service {

@@ -307,6 +307,7 @@ enum Hindrance {
     Later(Duration, String),
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "`map_err` hands it over")]
 fn hindered(error: ExtensionError) -> Hindrance {
     match &error {
         ExtensionError::NotFound { .. } => Hindrance::Gone(JobFailure {

@@ -111,7 +111,7 @@ pub(crate) async fn run_job(
     let patience = patience(query.wait)?;
     let whole = |value: Option<Whole>| value.map(|Whole(value)| value);
     let new = NewJobRun {
-        input: body.input.map_or_else(|| RawValue::NULL.to_owned(), |input| input),
+        input: body.input.unwrap_or_else(|| RawValue::NULL.to_owned()),
         delay: Duration::from_millis(whole(body.delay_ms).unwrap_or(0)),
         key: body.key,
         attempts: whole(body.attempts).map(|attempts| u32::try_from(attempts).unwrap_or(u32::MAX)),

@@ -155,10 +155,10 @@ pub async fn prepare(
             ..held.clone()
         };
         let indexed_otherwise = held.manifest.indexes != manifest.indexes || held.manifest.access != manifest.access;
-        if indexed_otherwise || held.manifest.schema != manifest.schema {
-            if let Err(misfits) = look_through(rows, &next, judge, indexed_otherwise, lenient).await? {
-                return Ok(Err(misfits));
-            }
+        if (indexed_otherwise || held.manifest.schema != manifest.schema)
+            && let Err(misfits) = look_through(rows, &next, judge, indexed_otherwise, lenient).await?
+        {
+            return Ok(Err(misfits));
         }
         if next != *held {
             rows.keep(&mut next, false).await?;
@@ -280,12 +280,16 @@ struct Work<'j> {
 
 type Answer<T> = Result<std::result::Result<T, Refusal>>;
 
+/// How much of something a collection holds.
+type Amount = fn(&Held) -> u64;
+
 impl Work<'_> {
     /// The quota that is passed. What was too much before (a limit was lowered) may become less.
     fn over(&self, before: &[Held], quota: super::CollectionQuota) -> Option<&'static str> {
-        let sum = |held: &[Held], of: fn(&Held) -> u64| held.iter().map(of).sum::<u64>();
-        let (documents, bytes): (fn(&Held) -> u64, fn(&Held) -> u64) = (|held| held.documents, |held| held.bytes);
-        let grew = |of: fn(&Held) -> u64, most: u64| sum(&self.held, of) > most && sum(&self.held, of) > sum(before, of);
+        let sum = |held: &[Held], of: Amount| held.iter().map(of).sum::<u64>();
+        let documents: Amount = |held| held.documents;
+        let bytes: Amount = |held| held.bytes;
+        let grew = |of: Amount, most: u64| sum(&self.held, of) > most && sum(&self.held, of) > sum(before, of);
         if grew(documents, quota.documents) {
             return Some("collection_documents");
         }

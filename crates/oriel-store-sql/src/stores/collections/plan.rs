@@ -77,7 +77,8 @@ fn way(number: i64, index: &CollectionIndex, query: &DocumentQuery<'_>) -> Optio
         Some(to) => [prefix.as_slice(), &to].concat(),
         None => key::after(&prefix).unwrap_or_else(|| vec![0xff]),
     };
-    if fixed.is_empty() && !bounded && !(ordered && !query.order.fields.is_empty()) {
+    let orders = ordered && !query.order.fields.is_empty();
+    if fixed.is_empty() && !bounded && !orders {
         return None;
     }
     let walk = Walk {
@@ -141,7 +142,7 @@ mod tests {
 
     use super::*;
 
-    fn walk(indexes: &[&[&str]], filter: Value, order: &[&str]) -> (Option<i64>, bool) {
+    fn walk(indexes: &[&[&str]], filter: &Value, order: &[&str]) -> (Option<i64>, bool) {
         let manifest: CollectionManifest = serde_json::from_value(json!({
             "name": "c",
             "indexes": indexes.iter().map(|fields| json!({ "fields": fields })).collect::<Vec<_>>(),
@@ -159,7 +160,7 @@ mod tests {
             &held,
             &DocumentQuery {
                 collection: "c",
-                filter: &Filter::from_value(&filter).unwrap(),
+                filter: &Filter::from_value(filter).unwrap(),
                 order: &DocumentOrder::parse(&order).unwrap(),
                 limit: 10,
                 cursor: None,
@@ -176,13 +177,13 @@ mod tests {
     #[test]
     fn the_narrowest_way_is_taken() {
         let indexes: &[&[&str]] = &[&["/status"], &["/status", "/at"], &["/at"]];
-        assert_eq!(walk(indexes, json!({}), &[]), (None, true));
-        assert_eq!(walk(indexes, json!({"/status": "open"}), &[]), (Some(0), true));
-        assert_eq!(walk(indexes, json!({"/status": "open"}), &["-/at"]), (Some(1), true));
-        assert_eq!(walk(indexes, json!({"/status": "open", "/at": {"gt": 5}}), &[]), (Some(1), false));
-        assert_eq!(walk(indexes, json!({}), &["/at"]), (Some(2), true));
-        assert_eq!(walk(indexes, json!({"/at": {"gt": 5}}), &["/at"]), (Some(2), true));
-        assert_eq!(walk(indexes, json!({"or": [{"/status": "open"}, {"/at": 1}]}), &[]), (None, true));
-        assert_eq!(walk(indexes, json!({"/other": 1}), &[]), (None, true));
+        assert_eq!(walk(indexes, &json!({}), &[]), (None, true));
+        assert_eq!(walk(indexes, &json!({"/status": "open"}), &[]), (Some(0), true));
+        assert_eq!(walk(indexes, &json!({"/status": "open"}), &["-/at"]), (Some(1), true));
+        assert_eq!(walk(indexes, &json!({"/status": "open", "/at": {"gt": 5}}), &[]), (Some(1), false));
+        assert_eq!(walk(indexes, &json!({}), &["/at"]), (Some(2), true));
+        assert_eq!(walk(indexes, &json!({"/at": {"gt": 5}}), &["/at"]), (Some(2), true));
+        assert_eq!(walk(indexes, &json!({"or": [{"/status": "open"}, {"/at": 1}]}), &[]), (None, true));
+        assert_eq!(walk(indexes, &json!({"/other": 1}), &[]), (None, true));
     }
 }
