@@ -10,7 +10,12 @@ use crate::server::Server;
 
 /// The package of the answering program in a language.
 pub fn answer(language: &str) -> Result<Package> {
-    let file = built(language)?;
+    package(&format!("answer-{language}"))
+}
+
+/// The package of the guest of this name.
+pub fn package(name: &str) -> Result<Package> {
+    let file = built(name)?;
     Ok(oriel_package::read(&std::fs::read(file)?, &ReadLimits::default())?.package)
 }
 
@@ -21,23 +26,23 @@ pub fn component(language: &str, directory: &Path) -> Result<PathBuf> {
     Ok(file)
 }
 
-fn built(language: &str) -> Result<PathBuf> {
+fn built(name: &str) -> Result<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let directory = root.join("target/packages");
     std::fs::create_dir_all(&directory)?;
-    let file = directory.join(format!("answer-{language}.oriel"));
+    let file = directory.join(format!("{name}.oriel"));
     let newest = |path: &Path| path.metadata().and_then(|about| about.modified()).ok();
     if newest(&file).is_some_and(|built| newest(&Server::binary().unwrap_or_default()).is_none_or(|binary| built > binary)) {
         return Ok(file);
     }
     let status = Command::new(Server::binary()?)
         .arg("pack")
-        .arg(root.join("guests").join(format!("answer-{language}")))
+        .arg(root.join("guests").join(name))
         .arg("--output")
         .arg(&file)
         .stdout(std::process::Stdio::null())
         .status()?;
-    ensure!(status.success(), "the guest in {language} does not build");
+    ensure!(status.success(), "the guest {name} does not build");
     Ok(file)
 }
 

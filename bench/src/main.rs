@@ -14,6 +14,7 @@ mod http;
 mod install;
 mod load;
 mod neighbour;
+mod points;
 mod raw;
 mod report;
 mod server;
@@ -26,7 +27,7 @@ use anyhow::{Result, bail};
 use crate::report::Report;
 
 /// What can be measured.
-const SECTIONS: [&str; 7] = ["calls", "http", "batch", "stream", "install", "density", "neighbour"];
+const SECTIONS: [&str; 8] = ["calls", "http", "batch", "stream", "install", "density", "neighbour", "points"];
 
 fn main() -> Result<()> {
     let mut chosen: Vec<String> = std::env::args().skip(1).collect();
@@ -57,6 +58,7 @@ fn main() -> Result<()> {
                 "install" => install::run(&mut report, scratch.path()).await?,
                 "density" => density::run(&mut report, scratch.path()).await?,
                 "neighbour" => neighbour::run(&mut report, scratch.path()).await?,
+                "points" => points::run(&mut report, scratch.path()).await?,
                 _ => {}
             }
         }

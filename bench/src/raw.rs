@@ -4,9 +4,20 @@ use anyhow::{Context as _, Result};
 use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store, StoreLimits, StoreLimitsBuilder};
 
+// The one interface that is called, as `wit/extension.wit` has it: nothing else need be bound.
 wasmtime::component::bindgen!({
-    path: "../wit",
-    inline: "package bench:echo; world echo { export oriel:extension/program@0.1.0; }",
+    inline: "package oriel:extension@0.1.0;
+        interface types {
+            type json = string;
+            variant error {
+                invalid-input(string), unavailable(string), denied(string), limit-exceeded(string), deadline-exceeded, internal(string),
+            }
+        }
+        interface program {
+            use types.{json, error};
+            execute: func(name: string, input: json) -> result<json, error>;
+        }
+        world echo { export program; }",
     ownership: Borrowing { duplicate_if_necessary: true },
     exports: { default: async },
 });

@@ -111,7 +111,11 @@ impl Server {
     }
 
     pub async fn post(&self, path: &str, body: &Value) -> Result<Value> {
-        Self::checked(self.request(reqwest::Method::POST, path).json(body)).await
+        self.send(reqwest::Method::POST, path, body).await
+    }
+
+    pub async fn send(&self, method: reqwest::Method, path: &str, body: &Value) -> Result<Value> {
+        Self::checked(self.request(method, path).json(body)).await
     }
 
     pub async fn get(&self, path: &str) -> Result<Value> {

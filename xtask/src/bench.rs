@@ -6,7 +6,7 @@ use crate::shell::cargo;
 use crate::{setup, ui, workspace};
 
 /// What can be measured, as `bench/src/main.rs` names it.
-pub(crate) const SECTIONS: &[&str] = &["calls", "http", "batch", "stream", "install", "density", "neighbour"];
+pub(crate) const SECTIONS: &[&str] = &["calls", "http", "batch", "stream", "install", "density", "neighbour", "points"];
 
 /// Builds what is measured and measures it.
 ///

@@ -48,11 +48,17 @@ fn kv(ask: &Value) -> Value {
             };
             key_value::set(text("key"), &value, None).map(Value::from)
         }
-        "swap" => key_value::compare_and_swap(text("key"), ask["expected"].as_u64(), text("value").as_bytes(), None).map(|done| json!(done)),
+        "swap" => {
+            key_value::compare_and_swap(text("key"), ask["expected"].as_u64(), text("value").as_bytes(), None).map(|done| json!(done))
+        }
         "increment" => key_value::increment(text("key"), ask["by"].as_i64().unwrap_or(1), None).map(Value::from),
         "delete" => key_value::delete(text("key")).map(Value::from),
-        "list" => key_value::list_keys(text("prefix"), ask["limit"].as_u64().unwrap_or(1_000) as u32, ask["cursor"].as_str())
-            .map(|page| json!({ "keys": page.keys, "next": page.next_cursor })),
+        "list" => key_value::list_keys(
+            text("prefix"),
+            ask["limit"].as_u64().unwrap_or(1_000) as u32,
+            ask["cursor"].as_str(),
+        )
+        .map(|page| json!({ "keys": page.keys, "next": page.next_cursor })),
         other => Err(Error::InvalidInput(format!("`{other}` is nothing that can be done"))),
     };
     answer.unwrap_or_else(|error| format!("error: {}", words(&error)).into())
@@ -95,7 +101,12 @@ impl Guest for Mallory {
             // Answers a text as it is, or one that is made deep or long.
             "raw" => {
                 let times = number("times").max(1) as usize;
-                return Ok(format!("{}{}{}", text("open").repeat(times), text("text"), text("close").repeat(times)));
+                return Ok(format!(
+                    "{}{}{}",
+                    text("open").repeat(times),
+                    text("text"),
+                    text("close").repeat(times)
+                ));
             }
             "context" => {
                 let known = context::current();
