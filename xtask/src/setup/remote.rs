@@ -56,8 +56,12 @@ fn wheel(package: &str, into: &Path) -> Result<()> {
         "--no-deps",
         "--only-binary",
         ":all:",
+        // Wheels for this Python, whichever runs pip: nothing is imported from them.
+        "--python-version",
+        "3.11",
     ];
-    run("python3")
+    // The pip of the tools' own environment: a system's Python may have none.
+    run(super::python_tools()?)
         .args(pip)
         .args(["--target".as_ref(), into.as_os_str()])
         .args([package])
