@@ -102,6 +102,10 @@ pub(crate) struct CheckResource {
     id: String,
 }
 
+/// The longest method and path, in characters, that are asked about; the same as in the schema below.
+const MAX_METHOD: usize = 40;
+const MAX_PATH: usize = 8_192;
+
 /// Under which circumstances.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -236,6 +240,9 @@ pub(crate) async fn check_access(
         }
     };
     let route = match (body.context.method, body.context.path) {
+        (Some(method), Some(path)) if method.chars().count() > MAX_METHOD || path.chars().count() > MAX_PATH => {
+            return Err(Problem::invalid("`context`: `method` or `path` is too long"));
+        }
         (Some(method), Some(path)) => Some((method, path)),
         (None, None) => None,
         _ => return Err(Problem::invalid("`context`: `method` and `path`, both or none")),
